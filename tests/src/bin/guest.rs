@@ -1,0 +1,2 @@
+//! The test program inside a guest kernel.
+fn main() {}

@@ -1,0 +1,2 @@
+//! Runs everything that proves the workspace.
+fn main() {}
