@@ -1,1 +1,5 @@
-//! Shared pieces of the example binaries.
+//! Shared pieces of the example binaries, one module a concern. The binaries are in `src/bin/`, one file each.
+
+pub mod cli;
+pub mod filesystem;
+pub mod profile;

@@ -1,0 +1,121 @@
+//! What all binaries share: exit codes, how an error is shown, and output as text or JSON.
+//!
+//! Exit codes: 0 success, 1 the operation failed, 2 wrong usage (clap's own code).
+
+use std::error::Error;
+use std::fmt::Write as _;
+use std::io::{self, IsTerminal, Write as _};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde::Serialize;
+
+/// What a binary's body returns: any error is shown by [`exit`].
+pub type Outcome = Result<(), Box<dyn Error + Send + Sync>>;
+
+/// A failure in words, for what only a binary can know (a missing tool, a refused combination).
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Failure(pub String);
+
+/// A [`Failure`] as a boxed error.
+pub fn failure(text: impl Into<String>) -> Box<dyn Error + Send + Sync> {
+    Box::new(Failure(text.into()))
+}
+
+/// Shows an error on stderr with its causes and turns the outcome into an exit code.
+pub fn exit(outcome: Outcome) -> ExitCode {
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        // A reader that closed its end (`| head`) has what it wanted.
+        Err(error) if is_broken_pipe(error.as_ref()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {}", explain(error.as_ref()));
+            ExitCode::from(1)
+        }
+    }
+}
+
+/// An error with its causes, one a line, each said only once.
+pub fn explain(error: &(dyn Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let line = error.to_string();
+        if !text.contains(&line) {
+            let _ = write!(text, "\n  caused by: {line}");
+        }
+        cause = error.source();
+    }
+    text
+}
+
+fn is_broken_pipe(error: &(dyn Error + 'static)) -> bool {
+    error.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == io::ErrorKind::BrokenPipe)
+}
+
+/// Prints text on stdout; a closed pipe is an error instead of a panic.
+pub fn print(text: &str) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    out.write_all(text.as_bytes())?;
+    if !text.ends_with('\n') && !text.is_empty() {
+        out.write_all(b"\n")?;
+    }
+    out.flush()
+}
+
+/// Prints a value as indented JSON on stdout.
+pub fn print_json(value: &impl Serialize) -> Outcome {
+    print(&serde_json::to_string_pretty(value)?)?;
+    Ok(())
+}
+
+/// A spinner on stderr while something takes long; silent when stderr is not a terminal.
+pub fn spinner(text: impl Into<String>) -> ProgressBar {
+    let bar = ProgressBar::new_spinner();
+    if !io::stderr().is_terminal() {
+        bar.set_draw_target(ProgressDrawTarget::hidden());
+    }
+    bar.set_message(text.into());
+    bar.enable_steady_tick(Duration::from_millis(120));
+    bar
+}
+
+/// A bar on stderr for work whose length in milliseconds is known; silent when stderr is not a terminal.
+pub fn timed_bar(text: impl Into<String>, total: Duration) -> ProgressBar {
+    let bar = ProgressBar::new(u64::try_from(total.as_millis()).unwrap_or(u64::MAX));
+    if !io::stderr().is_terminal() {
+        bar.set_draw_target(ProgressDrawTarget::hidden());
+    }
+    if let Ok(style) = ProgressStyle::with_template("{msg} [{bar:32}] {eta} left") {
+        bar.set_style(style.progress_chars("=> "));
+    }
+    bar.set_message(text.into());
+    bar
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("cannot write a: it is enabled")]
+    struct Outer(#[source] io::Error);
+
+    #[test]
+    fn an_error_is_shown_with_its_causes() {
+        let error = Outer(io::Error::from_raw_os_error(16));
+        let text = explain(&error);
+        assert!(text.starts_with("cannot write a: it is enabled\n  caused by: "), "{text}");
+        assert!(text.contains("os error 16"), "{text}");
+    }
+
+    #[test]
+    fn a_cause_that_says_nothing_new_is_left_out() {
+        #[derive(Debug, thiserror::Error)]
+        #[error("cannot open b: no such thing")]
+        struct Wrapper(#[source] Failure);
+        assert_eq!(explain(&Wrapper(Failure("no such thing".into()))), "cannot open b: no such thing");
+    }
+}
