@@ -3,3 +3,4 @@
 pub mod cli;
 pub mod filesystem;
 pub mod profile;
+pub mod vm;
