@@ -1,0 +1,294 @@
+//! One controller as sysfs shows it.
+
+use std::fmt;
+use std::path::Path;
+use std::time::Duration;
+
+use super::{Address, Sysfs, read_bounded, text, value};
+use crate::kernel::names::ControllerName;
+use crate::options::{ControllerLoss, FastIoFail};
+
+/// State of a controller, in the kernel's own words. Unknown words are kept.
+///
+/// Source: `sysfs.c: nvme_sysfs_show_state`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct ControllerState(String);
+
+impl ControllerState {
+    /// The object exists, nothing was started.
+    pub const NEW: &'static str = "new";
+    /// First connect, or reconnecting after a loss.
+    pub const CONNECTING: &'static str = "connecting";
+    /// Usable.
+    pub const LIVE: &'static str = "live";
+    /// Reset or error recovery.
+    pub const RESETTING: &'static str = "resetting";
+    /// Being disconnected.
+    pub const DELETING: &'static str = "deleting";
+    /// Being disconnected, takes no I/O any more.
+    pub const DELETING_NO_IO: &'static str = "deleting (no IO)";
+    /// Given up.
+    pub const DEAD: &'static str = "dead";
+
+    /// The state that the kernel prints as `word`.
+    #[must_use]
+    pub fn new(word: &str) -> Self {
+        Self(word.trim_matches(|c: char| c.is_ascii_whitespace()).to_owned())
+    }
+
+    /// The kernel's word.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Commands are accepted.
+    #[must_use]
+    pub fn is_live(&self) -> bool {
+        self.0 == Self::LIVE
+    }
+
+    /// On its way out: it will not come back, and does not count as a duplicate of a new connection.
+    #[must_use]
+    pub fn is_terminal(&self) -> bool {
+        matches!(self.0.as_str(), Self::DELETING | Self::DELETING_NO_IO | Self::DEAD)
+    }
+}
+
+impl fmt::Display for ControllerState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+/// A controller: `/sys/class/nvme/nvmeN`.
+///
+/// | field | attribute | since |
+/// |---|---|---|
+/// | `state`, `transport`, `address`, `cntlid`, `subsystem_nqn`, `model`, `serial`, `firmware`, `queue_count` | same names (`subsysnqn`, `firmware_rev`) | before 5.10 |
+/// | `queue_size` | `sqsize` + 1 | before 5.10 |
+/// | `host_nqn`, `host_id`, `controller_loss`, `reconnect_delay` | `hostnqn`, `hostid`, `ctrl_loss_tmo`, `reconnect_delay`; fabrics only | 5.10 |
+/// | `keep_alive`, `fast_io_fail` | `kato`, `fast_io_fail_tmo` | 5.15 |
+/// | `controller_type`, `discovery_type` | `cntrltype`, `dctype` | 5.18 |
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Controller {
+    /// `nvmeN`.
+    pub name: ControllerName,
+    /// What it is doing.
+    pub state: ControllerState,
+    /// `tcp`, `rdma`, `fc`, `loop`, `pcie`, …; empty when unknown.
+    pub transport: String,
+    /// Where it is connected to.
+    pub address: Address,
+    /// NQN of the subsystem, as the controller reports it. A discovery controller that was connected by the well-known name may
+    /// show its own unique name. Kept as text: old PCIe drives have made-up names that are no NQNs.
+    #[doc(alias = "SUBNQN")]
+    pub subsystem_nqn: Option<String>,
+    /// NQN that this host used.
+    pub host_nqn: Option<String>,
+    /// Host identifier that this host used, lower-case UUID text.
+    pub host_id: Option<String>,
+    /// Controller identifier within the subsystem.
+    pub cntlid: Option<u16>,
+    /// `io`, `discovery`, `admin`, `reserved`.
+    #[doc(alias = "CNTRLTYPE")]
+    pub controller_type: Option<String>,
+    /// `none`, `ddc` (direct), `cdc` (central), `reserved`.
+    #[doc(alias = "DCTYPE")]
+    pub discovery_type: Option<String>,
+    /// Model, trimmed.
+    pub model: Option<String>,
+    /// Serial number, trimmed.
+    pub serial: Option<String>,
+    /// Firmware revision, trimmed.
+    pub firmware: Option<String>,
+    /// Queues, the admin queue included.
+    pub queue_count: Option<u32>,
+    /// Entries of an I/O queue after negotiation (one more than `sqsize`, which is 0's based).
+    pub queue_size: Option<u32>,
+    /// Keep-alive time-out; zero is off.
+    #[doc(alias = "KATO")]
+    pub keep_alive: Option<Duration>,
+    /// How long a lost controller is kept.
+    pub controller_loss: Option<ControllerLoss>,
+    /// Pause between attempts to reconnect.
+    pub reconnect_delay: Option<Duration>,
+    /// How long I/O waits for a lost controller.
+    pub fast_io_fail: Option<FastIoFail>,
+}
+
+impl Controller {
+    /// Reads `/sys/class/nvme/<name>`. `None`: there is no such controller, or it vanished meanwhile.
+    #[must_use]
+    pub fn read(sysfs: &Sysfs, name: ControllerName) -> Option<Self> {
+        let dir = sysfs.class("nvme").join(name.to_string());
+        // Present in every kernel and state; unreadable only when the controller is gone.
+        let state = ControllerState::new(&read_bounded(&dir.join("state")).ok()?);
+        let queue_size = value::<u32>(&dir, "sqsize").and_then(|n| n.checked_add(1));
+        Some(Self {
+            name,
+            state,
+            transport: text(&dir, "transport").unwrap_or_default(),
+            address: text(&dir, "address").map(|t| Address::parse(&t)).unwrap_or_default(),
+            subsystem_nqn: text(&dir, "subsysnqn"),
+            host_nqn: text(&dir, "hostnqn"),
+            host_id: text(&dir, "hostid"),
+            cntlid: value(&dir, "cntlid"),
+            controller_type: text(&dir, "cntrltype"),
+            discovery_type: text(&dir, "dctype"),
+            model: text(&dir, "model"),
+            serial: text(&dir, "serial"),
+            firmware: text(&dir, "firmware_rev"),
+            queue_count: value(&dir, "queue_count"),
+            queue_size,
+            keep_alive: value(&dir, "kato").map(Duration::from_secs),
+            controller_loss: seconds_or_off(&dir, "ctrl_loss_tmo")
+                .map(|s| s.map_or(ControllerLoss::Never, ControllerLoss::After)),
+            reconnect_delay: seconds_or_off(&dir, "reconnect_delay").flatten(),
+            fast_io_fail: seconds_or_off(&dir, "fast_io_fail_tmo")
+                .map(|s| s.map_or(FastIoFail::Off, FastIoFail::After)),
+        })
+    }
+
+    /// Connected over a fabric, so it can be disconnected. PCIe drives (and Apple's `apple-nvme`) are not.
+    #[must_use]
+    pub fn is_fabrics(&self) -> bool {
+        matches!(self.transport.as_str(), "tcp" | "rdma" | "fc" | "loop") || self.host_nqn.is_some()
+    }
+
+    /// A discovery controller: no namespaces, a log of what can be connected.
+    #[must_use]
+    pub fn is_discovery(&self) -> bool {
+        match self.controller_type.as_deref() {
+            Some(kind) => kind == "discovery",
+            None => self.subsystem_nqn.as_deref() == Some("nqn.2014-08.org.nvmexpress.discovery"),
+        }
+    }
+
+    /// Whether this is still the connection that `earlier` was, not another one that got its number.
+    pub(crate) fn is_same_connection(&self, earlier: &Self) -> bool {
+        // What is not known yet (first connect) or not any more (going away) decides nothing.
+        let differ = |a: &Option<String>, b: &Option<String>| matches!((a, b), (Some(a), Some(b)) if a != b);
+        !(differ(&self.subsystem_nqn, &earlier.subsystem_nqn)
+            || differ(&self.host_nqn, &earlier.host_nqn)
+            || differ(&self.host_id, &earlier.host_id)
+            || differ(&self.address.traddr, &earlier.address.traddr)
+            || differ(&self.address.trsvcid, &earlier.address.trsvcid)
+            || matches!((self.cntlid, earlier.cntlid), (Some(a), Some(b)) if a != b))
+    }
+}
+
+/// A time-out attribute: `Some(None)` is `off` (or negative), `None` is unknown.
+fn seconds_or_off(dir: &Path, name: &str) -> Option<Option<Duration>> {
+    let text = text(dir, name)?;
+    if text == "off" {
+        return Some(None);
+    }
+    let seconds: i64 = text.parse().ok()?;
+    Some(u64::try_from(seconds).ok().map(Duration::from_secs))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    fn tree(attributes: &[(&str, &str)]) -> (tempfile::TempDir, Option<Controller>) {
+        let root = tempfile::tempdir().unwrap();
+        let dir = root.path().join("sys/class/nvme/nvme2");
+        fs::create_dir_all(&dir).unwrap();
+        for (name, text) in attributes {
+            fs::write(dir.join(name), text).unwrap();
+        }
+        let read = Controller::read(&Sysfs::at(root.path()), ControllerName::new(2));
+        (root, read)
+    }
+
+    #[test]
+    fn every_state_and_an_unknown_one() {
+        for (word, live, terminal) in [
+            ("new", false, false),
+            ("connecting", false, false),
+            ("live", true, false),
+            ("resetting", false, false),
+            ("deleting", false, true),
+            ("deleting (no IO)", false, true),
+            ("dead", false, true),
+            ("hibernating", false, false),
+        ] {
+            let state = ControllerState::new(&format!("{word}\n"));
+            assert_eq!(state.as_str(), word);
+            assert_eq!((state.is_live(), state.is_terminal()), (live, terminal), "{word}");
+        }
+    }
+
+    #[test]
+    fn reads_what_is_there_and_leaves_the_rest_unknown() {
+        let (_root, c) = tree(&[
+            ("state", "live\n"),
+            ("transport", "tcp\n"),
+            ("address", "traddr=192.0.2.10,trsvcid=4420\n"),
+            ("subsysnqn", "mysub\n"),
+            ("sqsize", "127\n"),
+            ("kato", "5\n"),
+            ("ctrl_loss_tmo", "600\n"),
+            ("reconnect_delay", "10\n"),
+            ("fast_io_fail_tmo", "off\n"),
+            ("cntlid", "1\n"),
+        ]);
+        let c = c.unwrap();
+        assert_eq!(c.queue_size, Some(128));
+        assert_eq!(c.keep_alive, Some(Duration::from_secs(5)));
+        assert_eq!(c.controller_loss, Some(ControllerLoss::After(Duration::from_secs(600))));
+        assert_eq!(c.reconnect_delay, Some(Duration::from_secs(10)));
+        assert_eq!(c.fast_io_fail, Some(FastIoFail::Off));
+        assert_eq!(c.controller_type, None);
+        assert!(c.is_fabrics() && !c.is_discovery());
+    }
+
+    #[test]
+    fn loss_time_out_off_is_never() {
+        let (_root, c) = tree(&[("state", "live\n"), ("ctrl_loss_tmo", "off\n")]);
+        assert_eq!(c.unwrap().controller_loss, Some(ControllerLoss::Never));
+    }
+
+    #[test]
+    fn a_controller_without_state_is_gone() {
+        let (_root, c) = tree(&[("transport", "tcp\n")]);
+        assert_eq!(c, None);
+    }
+
+    #[test]
+    fn in_its_first_connect_identify_data_is_unknown() {
+        let (_root, c) = tree(&[
+            ("state", "connecting\n"),
+            ("transport", "tcp\n"),
+            ("model", "(efault)\n"),
+            ("subsysnqn", "(efault)\n"),
+            ("sqsize", "4294967295\n"),
+        ]);
+        let c = c.unwrap();
+        assert_eq!((c.model, c.subsystem_nqn, c.queue_size), (None, None, None));
+    }
+
+    #[test]
+    fn pcie_is_not_fabrics() {
+        let (_root, c) = tree(&[("state", "live\n"), ("transport", "pcie\n"), ("address", "0000:01:00.0\n")]);
+        assert!(!c.unwrap().is_fabrics());
+    }
+
+    #[test]
+    fn another_connection_with_the_same_number_is_noticed() {
+        let base = [("state", "live\n"), ("subsysnqn", "a\n"), ("hostnqn", "h\n"), ("cntlid", "1\n")];
+        let (_r1, one) = tree(&base);
+        let one = one.unwrap();
+        let (_r2, other) = tree(&[("state", "live\n"), ("subsysnqn", "b\n"), ("hostnqn", "h\n")]);
+        assert!(!other.unwrap().is_same_connection(&one));
+        let (_r3, going) = tree(&[("state", "deleting\n"), ("subsysnqn", "a\n")]);
+        assert!(going.unwrap().is_same_connection(&one));
+        let (_r4, again) = tree(&[("state", "live\n"), ("subsysnqn", "a\n"), ("cntlid", "2\n")]);
+        assert!(!again.unwrap().is_same_connection(&one));
+    }
+}
