@@ -1,1 +1,22 @@
 #![doc = include_str!("../README.md")]
+#![no_std]
+#![forbid(unsafe_code)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+extern crate alloc;
+#[cfg(any(feature = "std", test))]
+extern crate std;
+
+mod error;
+mod registry;
+
+mod text;
+pub mod types;
+
+pub use error::{DecodeError, DecodeErrorKind};
+
+pub use types::{
+    AddrTextError, AddressFamily, Cntlid, DISCOVERY_NQN, HostId, HostIdError, HostNqn, IpTraddr,
+    IpTraddrError, Nqn, NqnError, NqnForm, Nsid, NsidError, SubsysNqn, Traddr, TransportType, Trsvcid,
+    UnknownName,
+};

@@ -1,0 +1,91 @@
+//! The error of every byte decoder.
+
+use core::fmt;
+
+/// Bytes that are not the structure they should be: which structure, at which byte, and what is wrong there.
+///
+/// It is `Copy` and holds no memory, so that a decoder may fail a million times a second without cost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
+pub struct DecodeError {
+    /// The structure that was being decoded, as the specification calls it ("Identify Controller").
+    pub structure: &'static str,
+    /// Offset of the offending byte from the first byte of the structure. For [`DecodeErrorKind::TooShort`] the length of the input.
+    pub at: usize,
+    /// What is wrong.
+    pub kind: DecodeErrorKind,
+}
+
+/// What a decoder found wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum DecodeErrorKind {
+    /// The input ends before the structure does.
+    TooShort {
+        /// Bytes that are needed at least.
+        need: usize,
+        /// Bytes that are there.
+        have: usize,
+    },
+    /// There are bytes behind the end of the structure.
+    TooLong {
+        /// Bytes the structure has.
+        max: usize,
+        /// Bytes that are there.
+        have: usize,
+    },
+    /// A field holds a value that this library does not decode.
+    Unsupported {
+        /// The field's mnemonic ("RECFMT").
+        field: &'static str,
+        /// The value in it.
+        found: u64,
+    },
+    /// A count or length is beyond the bound the caller set.
+    Limit {
+        /// The field's mnemonic ("NUMREC").
+        field: &'static str,
+        /// The value in it.
+        found: u64,
+        /// The largest value allowed.
+        max: u64,
+    },
+}
+
+impl fmt::Display for DecodeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { structure, at, kind } = self;
+        match kind {
+            DecodeErrorKind::TooShort { need, have } => {
+                write!(f, "{structure} ends at byte {at}: it has {have} bytes of the {need} needed")
+            }
+            DecodeErrorKind::TooLong { max, have } => {
+                write!(f, "{structure} has {have} bytes, {max} expected: byte {at} is beyond its end")
+            }
+            DecodeErrorKind::Unsupported { field, found } => {
+                write!(
+                    f,
+                    "{structure} has {field} {found} at byte {at}, which is not a value this library decodes"
+                )
+            }
+            DecodeErrorKind::Limit { field, found, max } => {
+                write!(f, "{structure} has {field} {found} at byte {at}, more than the limit of {max}")
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::string::ToString;
+
+    #[test]
+    fn says_which_structure_at_which_byte_and_what() {
+        let error = DecodeError {
+            structure: "discovery log",
+            at: 16,
+            kind: DecodeErrorKind::Unsupported { field: "RECFMT", found: 1 },
+        };
+        assert!(error.to_string().contains("RECFMT 1 at byte 16"), "{error}");
+    }
+}
