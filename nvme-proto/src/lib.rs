@@ -9,12 +9,12 @@ extern crate std;
 
 mod error;
 mod registry;
-
+pub mod status;
 mod text;
 pub mod types;
 
 pub use error::{DecodeError, DecodeErrorKind};
-
+pub use status::{CommandContext, Status};
 pub use types::{
     AddrTextError, AddressFamily, Cntlid, DISCOVERY_NQN, HostId, HostIdError, HostNqn, IpTraddr,
     IpTraddrError, Nqn, NqnError, NqnForm, Nsid, NsidError, SubsysNqn, Traddr, TransportType, Trsvcid,
