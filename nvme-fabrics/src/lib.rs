@@ -1,5 +1,21 @@
 #![doc = include_str!("../README.md")]
 #![deny(unsafe_code)]
 
+pub mod identity;
 pub mod kernel;
+pub mod list;
 pub mod options;
+
+pub use identity::{HostIdentity, IdentityError, IdentityFiles, IdentitySource, Saved, Sourced};
+#[cfg(target_os = "linux")]
+pub use kernel::connect::connect;
+pub use kernel::connect::{ConnectError, Connected, Stage, connect_with};
+pub use kernel::device::{DeviceError, DeviceOp, FabricsDevice, OptionList, OsDevice};
+pub use kernel::errno::Errno;
+pub use kernel::log::{KernelLog, NoLog, Rejection};
+pub use kernel::names::{ControllerName, GenericName, NameError, NamespaceName, PathName, SubsystemName};
+pub use kernel::sysfs::{
+    Address, AnaState, Controller, ControllerState, DeviceNumber, Inventory, Namespace, NamespaceParent,
+    NamespacePath, ScanError, Subsystem, Sysfs,
+};
+pub use options::{ConnectOptions, ControllerLoss, FastIoFail, OptionError};

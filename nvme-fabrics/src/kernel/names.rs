@@ -268,9 +268,17 @@ mod tests {
 
     #[test]
     fn a_name_of_one_kind_is_never_taken_for_another() {
-        for s in
-            ["nvme", "nvme01", "nvme-1", "nvme+1", "nvme1n1", "nvme1c0n1", "nvme4294967296", "nvme1 ", "../nvme1"]
-        {
+        for s in [
+            "nvme",
+            "nvme01",
+            "nvme-1",
+            "nvme+1",
+            "nvme1n1",
+            "nvme1c0n1",
+            "nvme4294967296",
+            "nvme1 ",
+            "../nvme1",
+        ] {
             assert!(s.parse::<ControllerName>().is_err(), "{s}");
         }
         for s in ["nvme1", "nvme1n", "nvmen1", "nvme0c0n1", "nvme0n1p1", "nvme0n1n1", "ng0n1"] {

@@ -162,7 +162,7 @@ impl Controller {
     pub fn is_discovery(&self) -> bool {
         match self.controller_type.as_deref() {
             Some(kind) => kind == "discovery",
-            None => self.subsystem_nqn.as_deref() == Some("nqn.2014-08.org.nvmexpress.discovery"),
+            None => self.subsystem_nqn.as_deref() == Some(nvme_proto::DISCOVERY_NQN),
         }
     }
 

@@ -28,14 +28,17 @@ pub(crate) const TCP: &[(&str, &str)] = &[
 impl Fixture {
     pub(crate) fn new() -> Self {
         let root = tempfile::tempdir().unwrap();
-        for dir in ["sys/class/nvme", "sys/class/nvme-subsystem", "sys/class/nvme-generic", "sys/block", "dev", "proc/self"] {
+        for dir in [
+            "sys/class/nvme",
+            "sys/class/nvme-subsystem",
+            "sys/class/nvme-generic",
+            "sys/block",
+            "dev",
+            "proc/self",
+        ] {
             fs::create_dir_all(root.path().join(dir)).unwrap();
         }
         Self { root }
-    }
-
-    pub(crate) fn root(&self) -> &Path {
-        self.root.path()
     }
 
     pub(crate) fn sysfs(&self) -> Sysfs {
@@ -80,7 +83,8 @@ impl Fixture {
 
     /// A block device directory below `parent`, its link in `/sys/block` and its node in `/dev`.
     pub(crate) fn namespace(&self, parent: &str, name: &str, nsid: &str, dev: &str) -> &Self {
-        for dir in [PathBuf::from("sys/class").join(parent).join(name), PathBuf::from("sys/block").join(name)] {
+        for dir in [PathBuf::from("sys/class").join(parent).join(name), PathBuf::from("sys/block").join(name)]
+        {
             self.file(dir.join("nsid"), nsid)
                 .file(dir.join("size"), "2048")
                 .file(dir.join("dev"), dev)

@@ -233,7 +233,12 @@ mod tests {
         let f = Fixture::guide();
         f.controller(
             "nvme1",
-            &[("state", "connecting"), ("transport", "tcp"), ("model", "(efault)"), ("subsysnqn", "(efault)")],
+            &[
+                ("state", "connecting"),
+                ("transport", "tcp"),
+                ("model", "(efault)"),
+                ("subsysnqn", "(efault)"),
+            ],
             &[("address", "traddr=192.0.2.11,trsvcid=4420"), ("hostnqn", "h")],
         );
         let inventory = scan(&f);

@@ -1,0 +1,411 @@
+//! Why a connect failed, where, and what to do.
+
+use std::io;
+
+use crate::identity::HostIdentity;
+use crate::kernel::device::{DeviceError, ReplyError};
+use crate::kernel::errno::Errno;
+use crate::kernel::log::{BadParameter, Rejection};
+use crate::kernel::names::ControllerName;
+use crate::kernel::sysfs::{ControllerState, ScanError};
+
+/// How far a connect got.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Stage {
+    /// The options themselves.
+    Request,
+    /// The fabrics device.
+    Device,
+    /// Host NQN and identifier.
+    HostIdentity,
+    /// The same connection exists.
+    Duplicate,
+    /// Local address or interface.
+    Address,
+    /// The network between here and the target.
+    Network,
+    /// The first exchange of NVMe/TCP.
+    Initialize,
+    /// The Connect command.
+    Connect,
+    /// Authentication, or keys for TLS.
+    Authentication,
+    /// What the controller says about itself.
+    Identify,
+    /// Not known.
+    Unknown,
+}
+
+impl Stage {
+    /// The stage that an error number of the write, and the reason in the log, point to.
+    ///
+    /// | error number | stage |
+    /// |---|---|
+    /// | EALREADY | duplicate |
+    /// | ECONNREFUSED, ETIMEDOUT, EHOSTUNREACH, ENETUNREACH | network |
+    /// | EADDRNOTAVAIL, ENODEV | address |
+    /// | ECONNRESET, EAGAIN | initialize |
+    /// | EKEYREJECTED, EKEYEXPIRED, EKEYREVOKED, ENOKEY, EPROTONOSUPPORT | authentication |
+    /// | EIO | connect |
+    /// | EOPNOTSUPP | identify |
+    /// | EINVAL, others | unknown, unless the log tells |
+    #[must_use]
+    pub fn of(errno: Option<Errno>, rejection: Option<&Rejection>) -> Self {
+        match rejection {
+            Some(Rejection::IdentityInUse { .. }) => return Self::HostIdentity,
+            Some(Rejection::UnknownOption { .. } | Rejection::NoTransport { .. }) => return Self::Request,
+            Some(Rejection::NotDiscovery { .. } | Rejection::DuplicateController { .. }) => {
+                return Self::Identify;
+            }
+            Some(Rejection::AuthenticationRequired) => return Self::Authentication,
+            _ => {}
+        }
+        match errno {
+            Some(Errno::EALREADY) => Self::Duplicate,
+            Some(Errno::ECONNREFUSED | Errno::ETIMEDOUT | Errno::EHOSTUNREACH | Errno::ENETUNREACH) => {
+                Self::Network
+            }
+            Some(Errno::EADDRNOTAVAIL | Errno::ENODEV) => Self::Address,
+            Some(Errno::ECONNRESET | Errno::EAGAIN) => Self::Initialize,
+            Some(
+                Errno::EKEYREJECTED
+                | Errno::EKEYEXPIRED
+                | Errno::EKEYREVOKED
+                | Errno::ENOKEY
+                | Errno::EPROTONOSUPPORT,
+            ) => Self::Authentication,
+            Some(Errno::EIO) => Self::Connect,
+            Some(Errno::EOPNOTSUPP) => Self::Identify,
+            _ => Self::Unknown,
+        }
+    }
+}
+
+/// A connect failed. `Display` says what, where and what to do; the kernel's error number comes through
+/// [`source`](std::error::Error::source) and [`errno`](Self::errno).
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConnectError {
+    /// The fabrics device cannot be used.
+    #[error("cannot connect to {target}")]
+    Device {
+        /// What was to be connected.
+        target: String,
+        /// The trouble, with its hint.
+        source: DeviceError,
+    },
+    /// This kernel does not know an option that was asked for. Nothing was written.
+    #[error("cannot connect to {target}: this kernel does not know the option {option} ({})", self.hint())]
+    Unsupported {
+        /// What was to be connected.
+        target: String,
+        /// The option.
+        option: &'static str,
+    },
+    /// The very same connection is there already. Nothing was written, or the kernel refused the second one.
+    #[error("already connected to {target}: {controller} ({state})")]
+    AlreadyConnected {
+        /// What was to be connected.
+        target: String,
+        /// The controller that is this connection.
+        controller: ControllerName,
+        /// Its state. One that is `connecting` has lost its target and tries to come back.
+        state: ControllerState,
+    },
+    /// A live controller uses this host NQN with another identifier, or this identifier with another NQN.
+    #[error(
+        "cannot connect to {target} as {ours}: {controller} is connected as {their_nqn} (host id {their_id}) ({})",
+        self.hint()
+    )]
+    IdentityConflict {
+        /// What was to be connected.
+        target: String,
+        /// The controller in conflict.
+        controller: ControllerName,
+        /// The identity that was asked for.
+        ours: HostIdentity,
+        /// The controller's host NQN.
+        their_nqn: String,
+        /// The controller's host identifier.
+        their_id: String,
+    },
+    /// The list of live controllers cannot be read, so conflicts cannot be ruled out.
+    #[error("cannot connect to {target}: the live controllers cannot be listed")]
+    Scan {
+        /// What was to be connected.
+        target: String,
+        /// The trouble.
+        source: ScanError,
+    },
+    /// The kernel, or the target through it, refused.
+    #[error("cannot connect to {target}: {}{}", what(.rejection.as_ref(), .source), parenthesis(&self.hint()))]
+    Refused {
+        /// What was to be connected.
+        target: String,
+        /// Host NQN that was used.
+        host: String,
+        /// How far it got.
+        stage: Stage,
+        /// The reason, if the kernel log told it.
+        rejection: Option<Rejection>,
+        /// What the kernel said.
+        source: io::Error,
+    },
+    /// The kernel took the options and did not say which controller it made. One may exist now.
+    #[error("connected to {target}, but the controller is unknown (look for it with `list`)")]
+    Reply {
+        /// What was to be connected.
+        target: String,
+        /// The reply.
+        source: ReplyError,
+    },
+}
+
+/// The reason in words; without one, the kernel's error number in words.
+fn what(rejection: Option<&Rejection>, source: &io::Error) -> String {
+    match (rejection, Errno::of(source)) {
+        (Some(Rejection::Other(_)) | None, Some(errno)) => {
+            errno.words().unwrap_or("the kernel refused").to_owned()
+        }
+        (Some(rejection), _) => rejection.to_string(),
+        (None, None) => "the kernel refused".to_owned(),
+    }
+}
+
+fn parenthesis(hint: &str) -> String {
+    if hint.is_empty() { String::new() } else { format!(" ({hint})") }
+}
+
+impl ConnectError {
+    /// How far it got.
+    #[must_use]
+    pub fn stage(&self) -> Stage {
+        match self {
+            Self::Device { .. } | Self::Scan { .. } | Self::Reply { .. } => Stage::Device,
+            Self::Unsupported { .. } => Stage::Request,
+            Self::AlreadyConnected { .. } => Stage::Duplicate,
+            Self::IdentityConflict { .. } => Stage::HostIdentity,
+            Self::Refused { stage, .. } => *stage,
+        }
+    }
+
+    /// The kernel's error number, if it gave one.
+    #[must_use]
+    pub fn errno(&self) -> Option<Errno> {
+        match self {
+            Self::Device { source, .. } => source.errno(),
+            Self::Refused { source, .. } => Errno::of(source),
+            _ => None,
+        }
+    }
+
+    /// The option that is the trouble, if it is one.
+    #[must_use]
+    pub fn option(&self) -> Option<&'static str> {
+        match self {
+            Self::Unsupported { option, .. } => Some(option),
+            _ => None,
+        }
+    }
+
+    /// The controller that is in the way, if it is one.
+    #[must_use]
+    pub fn conflicting(&self) -> Option<ControllerName> {
+        match self {
+            Self::AlreadyConnected { controller, .. } | Self::IdentityConflict { controller, .. } => {
+                Some(*controller)
+            }
+            _ => None,
+        }
+    }
+
+    /// The reason that the kernel log told.
+    #[must_use]
+    pub fn rejection(&self) -> Option<&Rejection> {
+        match self {
+            Self::Refused { rejection, .. } => rejection.as_ref(),
+            _ => None,
+        }
+    }
+
+    /// Whether the same request may succeed later without any change to it.
+    #[must_use]
+    pub fn is_retryable(&self) -> bool {
+        match self {
+            Self::Refused {
+                rejection: Some(Rejection::ControllerBusy | Rejection::ConnectionLost), ..
+            } => true,
+            Self::Refused { rejection: Some(rejection), .. } if !matches!(rejection, Rejection::Other(_)) => {
+                false
+            }
+            Self::Refused { stage, source, .. } => {
+                matches!(stage, Stage::Network | Stage::Initialize)
+                    || matches!(Errno::of(source), Some(Errno::EBUSY | Errno::EINTR | Errno::ENOMEM))
+            }
+            _ => false,
+        }
+    }
+
+    /// What to do next; empty when there is nothing to say beyond the error itself.
+    #[must_use]
+    pub fn hint(&self) -> String {
+        match self {
+            Self::Device { source, .. } => source.hint().unwrap_or_default().to_owned(),
+            Self::Unsupported { .. } => "nothing was sent; do without it or use a newer kernel".to_owned(),
+            Self::AlreadyConnected { controller, .. } => {
+                format!("use {controller}, or ask for a duplicate connection")
+            }
+            Self::IdentityConflict { controller, .. } => format!(
+                "one host has one NQN and one identifier: use the pair of {controller}, or disconnect it first"
+            ),
+            Self::Scan { .. } => String::new(),
+            Self::Refused { target, host, rejection, source, .. } => {
+                refused_hint(target, host, rejection.as_ref(), Errno::of(source))
+            }
+            Self::Reply { .. } => "look for it with `list`".to_owned(),
+        }
+    }
+}
+
+/// One line for each reason, then one for each error number.
+fn refused_hint(target: &str, host: &str, rejection: Option<&Rejection>, errno: Option<Errno>) -> String {
+    let from_log = match rejection {
+        Some(Rejection::SubsystemNotFound { .. }) => {
+            "check the NQN, it is the subsystem's and not the host's; `discover` shows what this port offers this host"
+        }
+        Some(Rejection::HostNotAllowed { .. }) => {
+            "allow this host NQN on the target, or connect with one that is allowed"
+        }
+        Some(Rejection::InvalidParameter(BadParameter::HostNqn(_))) => {
+            "some targets answer so when the host is not allowed"
+        }
+        Some(Rejection::InvalidParameter(BadParameter::CommandOffset(at))) if at == "44" => {
+            "the queue size is not one that the target takes: ask for a smaller one"
+        }
+        Some(Rejection::ControllerBusy) => "try again later, or raise the target's limit",
+        Some(Rejection::AuthenticationRequired) => "give the secret that the target expects",
+        Some(Rejection::IdentityInUse { .. }) => {
+            "one host has one NQN and one identifier; use the same pair everywhere"
+        }
+        Some(Rejection::NoTransport { .. }) => {
+            "load its module: modprobe nvme-tcp, or nvme-loop for the loop transport"
+        }
+        Some(Rejection::NotDiscovery { .. }) => "connect without asking for discovery",
+        Some(Rejection::Other(text)) => return format!("the kernel log says: {text}"),
+        _ => "",
+    };
+    if rejection.is_some() {
+        return from_log.to_owned();
+    }
+    match errno {
+        Some(Errno::EIO) => format!(
+            "the target refused and the kernel log did not tell why; most likely {target} is not offered there, or \
+             it does not allow host `{host}`, or the target's limit of controllers is reached, or it demands authentication"
+        ),
+        Some(Errno::ECONNREFUSED) => {
+            "nothing listens at that address and port: check both, and that the target's port is enabled".to_owned()
+        }
+        Some(Errno::ETIMEDOUT) => {
+            "the address does not answer: check it, and firewalls in between that drop packets".to_owned()
+        }
+        Some(Errno::EHOSTUNREACH | Errno::ENETUNREACH) => {
+            "there is no way to that address from here: check it, the route and the link".to_owned()
+        }
+        Some(Errno::EADDRNOTAVAIL) => {
+            "the local address to connect from is not one of this machine".to_owned()
+        }
+        Some(Errno::ENODEV) => "the local network interface does not exist, or the controller never became ready".to_owned(),
+        Some(Errno::ECONNRESET) => {
+            "the peer closed during the first exchange: something else than NVMe/TCP listens there, or it demands TLS".to_owned()
+        }
+        Some(Errno::EAGAIN) => {
+            "the peer accepted and then kept silent: something else than NVMe/TCP may listen there".to_owned()
+        }
+        Some(Errno::EOPNOTSUPP) => {
+            "the controller lacks something that Linux needs, or demands secure concatenation".to_owned()
+        }
+        Some(Errno::ENOKEY) => "the target demands authentication or TLS, and there is no key for it".to_owned(),
+        Some(Errno::EKEYREJECTED) => "authentication failed: the two sides have different secrets".to_owned(),
+        Some(Errno::EPROTONOSUPPORT) => {
+            "the target demands authentication, for which this kernel was not built".to_owned()
+        }
+        Some(Errno::ENOMEM) => "the target granted no I/O queues, or the kernel is out of memory".to_owned(),
+        Some(Errno::EBUSY) => "the transport's module is being unloaded: try again".to_owned(),
+        Some(Errno::EALREADY) => "the same connection exists already".to_owned(),
+        Some(Errno::EINVAL) => {
+            "the options are well-formed, so either this kernel does not know one of them, or the controller answered \
+             something that Linux does not accept; the kernel log tells which"
+                .to_owned()
+        }
+        _ => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(errno: i32, rejection: Option<Rejection>) -> ConnectError {
+        let source = io::Error::from_raw_os_error(errno);
+        let stage = Stage::of(Errno::of(&source), rejection.as_ref());
+        ConnectError::Refused {
+            target: "subsystem mysub at 192.0.2.10 port 4420".into(),
+            host: "h".into(),
+            stage,
+            rejection,
+            source,
+        }
+    }
+
+    #[test]
+    fn each_error_number_has_its_stage_and_unknown_ones_are_kept() {
+        for (errno, stage) in [
+            (Errno::EALREADY, Stage::Duplicate),
+            (Errno::ECONNREFUSED, Stage::Network),
+            (Errno::ETIMEDOUT, Stage::Network),
+            (Errno::EHOSTUNREACH, Stage::Network),
+            (Errno::ENETUNREACH, Stage::Network),
+            (Errno::EADDRNOTAVAIL, Stage::Address),
+            (Errno::ECONNRESET, Stage::Initialize),
+            (Errno::EAGAIN, Stage::Initialize),
+            (Errno::EKEYREJECTED, Stage::Authentication),
+            (Errno::ENOKEY, Stage::Authentication),
+            (Errno::EIO, Stage::Connect),
+            (Errno::EINVAL, Stage::Unknown),
+            (Errno(4000), Stage::Unknown),
+        ] {
+            let error = refused(errno.0, None);
+            assert_eq!((error.stage(), error.errno()), (stage, Some(errno)));
+        }
+    }
+
+    #[test]
+    fn the_message_says_what_where_and_what_next_and_the_number_comes_once() {
+        let error = refused(Errno::ECONNREFUSED.0, None);
+        assert_eq!(
+            error.to_string(),
+            "cannot connect to subsystem mysub at 192.0.2.10 port 4420: connection refused (nothing listens at that \
+             address and port: check both, and that the target's port is enabled)"
+        );
+        let source = std::error::Error::source(&error).unwrap().to_string();
+        assert!(source.contains("os error"), "{source}");
+        assert!(!error.to_string().contains("os error"));
+    }
+
+    #[test]
+    fn retrying_helps_against_the_network_and_busy_targets_only() {
+        assert!(refused(Errno::ETIMEDOUT.0, None).is_retryable());
+        assert!(refused(Errno::EIO.0, Some(Rejection::ControllerBusy)).is_retryable());
+        let unknown = Rejection::SubsystemNotFound { subsystem: "s".into() };
+        assert!(!refused(Errno::EIO.0, Some(unknown)).is_retryable());
+        assert!(!refused(Errno::EIO.0, None).is_retryable());
+    }
+
+    #[test]
+    fn a_word_of_the_kernel_that_is_not_understood_is_shown() {
+        let error = refused(Errno::EINVAL.0, Some(Rejection::Other("something new".into())));
+        let text = error.to_string();
+        assert!(text.ends_with("invalid argument (the kernel log says: something new)"), "{text}");
+    }
+}

@@ -1,0 +1,85 @@
+//! What can be known before anything is written.
+
+use super::ConnectError;
+use crate::kernel::device::FabricsDevice;
+use crate::kernel::sysfs::{Controller, Inventory};
+use crate::options::ConnectOptions;
+
+/// Every option must be one that this kernel knows. Kernels without a list decide themselves when the options are written.
+pub(super) fn check_options(
+    device: &dyn FabricsDevice,
+    options: &ConnectOptions,
+) -> Result<(), ConnectError> {
+    let known = device
+        .option_list()
+        .map_err(|source| ConnectError::Device { target: options.to_string(), source })?;
+    match options.option_names().into_iter().find(|name| known.knows(name) == Some(false)) {
+        Some(option) => Err(ConnectError::Unsupported { target: options.to_string(), option }),
+        None => Ok(()),
+    }
+}
+
+/// No live controller may be the same connection, or use half of this host's identity with another half.
+///
+/// Contradicting identities are refused for all kernels: those that let them through (before 6.5) change the identifier of the controllers that are already there.
+pub(super) fn check_live_controllers(
+    inventory: &Inventory,
+    options: &ConnectOptions,
+) -> Result<(), ConnectError> {
+    let live = || inventory.controllers().map(|(_, c)| c).filter(|c| !c.state.is_terminal());
+    if options.refuses_duplicates()
+        && let Some(same) = live().find(|c| is_duplicate(c, options))
+    {
+        return Err(ConnectError::AlreadyConnected {
+            target: options.to_string(),
+            controller: same.name,
+            state: same.state.clone(),
+        });
+    }
+    if let Some((other, nqn, id)) = live().find_map(|c| contradiction(c, options)) {
+        return Err(ConnectError::IdentityConflict {
+            target: options.to_string(),
+            controller: other.name,
+            ours: options.host().clone(),
+            their_nqn: nqn.to_owned(),
+            their_id: id.to_owned(),
+        });
+    }
+    Ok(())
+}
+
+/// As the kernel decides it (`fabrics.h: nvmf_ctlr_matches_baseopts`, `fabrics.c: nvmf_ip_options_match`), but addresses are compared as addresses: two
+/// spellings of one address are one connection.
+fn is_duplicate(c: &Controller, options: &ConnectOptions) -> bool {
+    let host = options.host();
+    let optional = |theirs: Option<&str>, ours: Option<String>| match (theirs, ours) {
+        (None, None) => true,
+        (Some(theirs), Some(ours)) => is_same_address(theirs, &ours),
+        _ => false,
+    };
+    c.transport == options.transport()
+        && c.subsystem_nqn.as_deref() == Some(options.nqn().as_str())
+        && c.host_nqn.as_deref() == Some(host.nqn.as_str())
+        && c.host_id.as_deref().is_some_and(|id| id.eq_ignore_ascii_case(&host.id.to_string()))
+        && optional(c.address.traddr.as_deref(), options.traddr().map(ToString::to_string))
+        && optional(c.address.trsvcid.as_deref(), options.port().map(|p| p.to_string()))
+        && optional(c.address.host_traddr.as_deref(), options.local_address().map(ToString::to_string))
+        && optional(c.address.host_iface.as_deref(), options.local_interface().map(str::to_owned))
+}
+
+/// Equal as text, or as what the text means: our spelling is canonical, theirs may not be.
+fn is_same_address(theirs: &str, ours: &str) -> bool {
+    theirs == ours || theirs.parse::<nvme_proto::IpTraddr>().is_ok_and(|a| a.to_string() == ours)
+}
+
+/// The controller's identity, if it shares exactly one half with ours.
+fn contradiction<'a>(
+    c: &'a Controller,
+    options: &ConnectOptions,
+) -> Option<(&'a Controller, &'a str, &'a str)> {
+    let (nqn, id) = (c.host_nqn.as_deref()?, c.host_id.as_deref()?);
+    let host = options.host();
+    let same_nqn = nqn == host.nqn.as_str();
+    let same_id = id.eq_ignore_ascii_case(&host.id.to_string());
+    (same_nqn != same_id).then_some((c, nqn, id))
+}
