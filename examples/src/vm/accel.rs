@@ -2,12 +2,15 @@
 //!
 //! `/dev/kvm` may exist and be unusable: no permission, no nested virtualization, or a host that emulates it badly. So a
 //! 64 KiB firmware image of a few instructions is run: it ends QEMU with a certain status, or it does not in a few seconds.
+//! What passes that and still cannot run a kernel (a host that emulates only some instructions) is noticed when a guest shows
+//! no sign of life, and [`distrust_kvm`] keeps the rest of the process from trying again.
 
 use std::env;
 use std::fmt;
 use std::path::Path;
 use std::process::Stdio;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -48,9 +51,19 @@ impl fmt::Display for Accel {
     }
 }
 
+static KVM_DISTRUSTED: AtomicBool = AtomicBool::new(false);
+
+/// Makes [`best`] choose emulation from now on.
+pub(crate) fn distrust_kvm() {
+    KVM_DISTRUSTED.store(true, Ordering::Relaxed);
+}
+
 /// The best way that works here. Probed once per process.
 pub(crate) fn best() -> Accel {
     static BEST: OnceLock<Accel> = OnceLock::new();
+    if KVM_DISTRUSTED.load(Ordering::Relaxed) {
+        return Accel::Tcg;
+    }
     *BEST.get_or_init(|| match env::var(ACCEL_VARIABLE).as_deref() {
         Ok("kvm") => Accel::Kvm,
         Ok("tcg") => Accel::Tcg,
@@ -76,8 +89,9 @@ fn firmware() -> Vec<u8> {
     image
 }
 
+/// With the very options of a guest: some hosts fail on the processor model alone.
 fn kvm_works() -> Result<bool, FileError> {
-    run_firmware(&["-accel", "kvm"])
+    run_firmware(&Accel::Kvm.options())
 }
 
 fn run_firmware(accel: &[&str]) -> Result<bool, FileError> {
@@ -127,7 +141,7 @@ mod tests {
     fn probe_says_yes_where_instructions_run() {
         // The probe itself is checked with software emulation, which works wherever QEMU is installed.
         if tools::locate("qemu-system-x86_64").is_some() {
-            assert!(run_firmware(&["-accel", "tcg"]).unwrap());
+            assert!(run_firmware(&Accel::Tcg.options()).unwrap());
             assert!(!run_firmware(&["-accel", "no-such-accelerator"]).unwrap());
         }
     }

@@ -95,6 +95,10 @@ impl Kernel {
             return Ok(None);
         }
         let Some(uname) = only_folder(&root.join("lib/modules"))? else { return Ok(None) };
+        // Without the list of what is compiled in, a module that is missing cannot be told from one that is not needed.
+        if !root.join("lib/modules").join(&uname).join("modules.builtin").is_file() {
+            return Ok(None);
+        }
         if !release.matches(&uname) {
             return Err(KernelError::OtherSeries { release, suite: release.folder(), uname });
         }
@@ -164,6 +168,9 @@ fn fetch(release: Release, root: &Path, progress: &mut dyn FnMut(&str)) -> Resul
     let target = root.join("lib/modules").join(&uname);
     cache::create_dir(&root.join("lib/modules"))?;
     fs::rename(modules.join(&uname), &target).map_err(FileError::new("rename to", &target))?;
+    if !target.join("modules.builtin").is_file() {
+        return Err(incomplete(release, root, "modules.builtin"));
+    }
     let images = [unpacked.join("boot").join(format!("vmlinuz-{uname}")), target.join("vmlinuz")];
     let image =
         images.iter().find(|at| at.is_file()).ok_or_else(|| incomplete(release, root, "kernel image"))?;
@@ -194,7 +201,9 @@ fn closure(apt: &mut Apt) -> Result<Vec<Package>, AptError> {
 }
 
 fn holds_kernel(name: &str) -> bool {
-    ["linux-image-", "linux-binary-", "linux-modules-"].iter().any(|prefix| name.starts_with(prefix))
+    ["linux-image-", "linux-binary-", "linux-modules-", "linux-base-"]
+        .iter()
+        .any(|prefix| name.starts_with(prefix))
 }
 
 /// The name of the one folder in `path`; `None` when it is not there or not exactly one.
@@ -223,10 +232,12 @@ mod tests {
 
     #[test]
     fn only_kernel_parts_are_followed() {
-        for name in ["linux-image-6.1.0-1-cloud-amd64", "linux-binary-7.1", "linux-modules-7.1"] {
+        for name in
+            ["linux-image-6.1.0-1-cloud-amd64", "linux-binary-7.1", "linux-modules-7.1", "linux-base-7.1"]
+        {
             assert!(holds_kernel(name), "{name}");
         }
-        for name in ["linux-base", "initramfs-tools", "linux-base-cloud-amd64", "kmod", "linux-headers-7"] {
+        for name in ["linux-base", "initramfs-tools", "kmod", "linux-headers-7"] {
             assert!(!holds_kernel(name), "{name}");
         }
     }
@@ -237,6 +248,8 @@ mod tests {
         fs::create_dir_all(dir.path().join("lib/modules/6.12.9-cloud")).unwrap();
         assert_eq!(Kernel::open(Release::V6_12, dir.path()).unwrap(), None);
         fs::write(dir.path().join("vmlinuz"), "x").unwrap();
+        assert_eq!(Kernel::open(Release::V6_12, dir.path()).unwrap(), None, "no modules.builtin");
+        fs::write(dir.path().join("lib/modules/6.12.9-cloud/modules.builtin"), "").unwrap();
         let kernel = Kernel::open(Release::V6_12, dir.path()).unwrap().unwrap();
         assert_eq!(kernel.uname, "6.12.9-cloud");
         assert!(matches!(Kernel::open(Release::V6_1, dir.path()), Err(KernelError::OtherSeries { .. })));

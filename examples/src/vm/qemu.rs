@@ -41,6 +41,9 @@ pub(crate) struct Ended {
     pub(crate) elapsed: Duration,
 }
 
+/// The longest that a kernel may take to its first process under KVM; it is one or two seconds where KVM works.
+const KVM_START: Duration = Duration::from_secs(30);
+
 /// Boots and waits for the end. Each line of the program goes to `output`.
 pub(crate) fn run(
     guest: &Guest,
@@ -63,7 +66,9 @@ pub(crate) fn run(
     };
     let mut late = false;
     loop {
-        let left = guest.deadline.saturating_sub(begun.elapsed());
+        // A kernel that KVM cannot run hangs at its first instructions: find that out soon.
+        let patience = if accel == Accel::Kvm && ended.uname.is_none() { KVM_START } else { guest.deadline };
+        let left = patience.min(guest.deadline).saturating_sub(begun.elapsed());
         match lines.recv_timeout(left) {
             Ok(line) => {
                 for message in token.read(&line) {

@@ -170,6 +170,7 @@ pub fn run(guest: &Guest, on: &mut dyn FnMut(Event<'_>)) -> Result<Outcome, VmEr
         qemu::run(guest, files, accel, &token, &mut |line| on(Event::Output(line))).map_err(start_error)?;
     if accel == Accel::Kvm && ended.uname.is_none() && console::judge(&ended.console).faults.is_empty() {
         // KVM ran the probe and yet no kernel: not the guest's fault.
+        accel::distrust_kvm();
         accel = Accel::Tcg;
         on(Event::Progress(&format!(
             "no sign of life under KVM; booting Linux {} again ({accel})",

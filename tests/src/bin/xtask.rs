@@ -1,2 +1,7 @@
-//! Runs everything that proves the workspace.
-fn main() {}
+//! Runs everything that proves the workspace; see [`it::xtask`].
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    it::xtask::main()
+}

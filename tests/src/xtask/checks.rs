@@ -1,0 +1,48 @@
+//! The hermetic steps: nothing here needs a kernel of its own, root or a network beyond cargo's.
+
+use super::steps::{StepError, Steps};
+use super::workspace::{cargo, metadata, run};
+
+/// Runs each step.
+pub(crate) fn run_all(steps: &mut Steps) {
+    steps.run("formatting", formatting);
+    steps.run("lints", lints);
+    steps.run("docs", docs);
+    steps.run("tests", tests);
+    steps.run("no_std", no_std);
+    steps.run("packages", packages);
+}
+
+fn formatting() -> Result<(), StepError> {
+    run(cargo().args(["fmt", "--all", "--check"]))?;
+    run(cargo().args(["fmt", "--manifest-path", "fuzz/Cargo.toml", "--check"]))
+}
+
+fn lints() -> Result<(), StepError> {
+    run(cargo().args(["clippy", "--workspace", "--all-targets", "--all-features", "--", "-D", "warnings"]))
+}
+
+fn docs() -> Result<(), StepError> {
+    run(cargo()
+        .args(["doc", "--workspace", "--no-deps", "--all-features"])
+        .env("RUSTDOCFLAGS", "-D warnings"))
+}
+
+fn tests() -> Result<(), StepError> {
+    run(cargo().args(["test", "--workspace", "--all-features"]))
+}
+
+fn no_std() -> Result<(), StepError> {
+    run(cargo().args(["build", "--package", "nvme-proto", "--no-default-features"]))
+}
+
+/// Packs what is published and builds each package from its archive alone.
+fn packages() -> Result<(), StepError> {
+    let metadata = metadata("Cargo.toml")?;
+    let mut command = cargo();
+    command.args(["package", "--workspace", "--allow-dirty"]);
+    for package in metadata.packages.iter().filter(|package| !package.is_published()) {
+        command.args(["--exclude", &package.name]);
+    }
+    run(&mut command)
+}

@@ -1,0 +1,235 @@
+//! The test cases on every kernel series, several guests at once where the machine has room.
+
+use std::collections::VecDeque;
+use std::fs;
+use std::path::PathBuf;
+use std::sync::Mutex;
+use std::thread;
+use std::time::Duration;
+
+use clap::Args;
+use nvme_examples::vm::cache;
+use nvme_examples::vm::tools;
+use nvme_examples::vm::{self, Event, Guest, Init, Release, VmError};
+
+use super::guests::{self, Programs};
+use super::steps::StepError;
+use crate::guest::system::KERNEL_PARAMETER;
+
+/// The longest a guest may take for all its cases.
+const DEADLINE: Duration = Duration::from_secs(1200);
+const GUEST_MEMORY_MIB: u32 = 1024;
+/// What QEMU takes beside the guest's memory, with room for the rest of the machine.
+const OVERHEAD_MIB: u64 = 512;
+/// Lines of a console that are shown when cases failed on a healthy kernel.
+const CONSOLE_LINES: usize = 60;
+
+/// What to run.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct Options {
+    /// Kernel series (6.1, 6.12, 7.x); all when none is given
+    releases: Vec<Release>,
+    /// Runs only cases whose name contains this; may be given more than once
+    #[arg(long)]
+    filter: Vec<String>,
+    /// Keeps each guest's file system and console log
+    #[arg(long)]
+    keep: bool,
+}
+
+/// How one guest went.
+#[derive(Debug)]
+struct Ran {
+    release: Release,
+    kernel: String,
+    passed: usize,
+    failed: usize,
+    took: Duration,
+    trouble: Option<String>,
+}
+
+/// How all of them went.
+#[derive(Debug)]
+pub(crate) struct Summary {
+    ran: Vec<Ran>,
+}
+
+impl Summary {
+    /// Prints the count; true when nothing failed.
+    pub(crate) fn finish(&self) -> bool {
+        let failed: usize = self.ran.iter().map(|ran| ran.failed).sum();
+        println!("{} passed, {failed} failed", self.ran.iter().map(|ran| ran.passed).sum::<usize>());
+        failed == 0
+    }
+
+    /// As a step's result.
+    pub(crate) fn verdict(&self) -> Result<(), StepError> {
+        let bad: Vec<String> =
+            self.ran.iter().filter(|ran| ran.failed > 0).map(|ran| format!("Linux {}", ran.kernel)).collect();
+        if bad.is_empty() { Ok(()) } else { Err(StepError::new(format!("failed on {}", bad.join(", ")))) }
+    }
+
+    fn table(&self) -> String {
+        let mut text = format!("{:32} {:>7} {:>7} {:>9}\n", "kernel", "passed", "failed", "seconds");
+        for ran in &self.ran {
+            let kernel = format!("{} ({})", ran.kernel, ran.release);
+            text.push_str(&format!(
+                "{kernel:32} {:>7} {:>7} {:>9.1}\n",
+                ran.passed,
+                ran.failed,
+                ran.took.as_secs_f64()
+            ));
+        }
+        text
+    }
+}
+
+/// Builds, boots, reports. An error means that nothing could be run at all.
+pub(crate) fn run(options: &Options) -> Result<Summary, StepError> {
+    tools::ensure(tools::BOOT, &mut |line| println!("{line}"))?;
+    let programs = guests::build()?;
+    let mut releases = options.releases.clone();
+    releases.sort_unstable();
+    releases.dedup();
+    if releases.is_empty() {
+        releases = Release::ALL.to_vec();
+    }
+    let places = places();
+    println!("{} guests, up to {places} at once", releases.len());
+    let queue = Mutex::new(VecDeque::from(releases));
+    let results = Mutex::new(Vec::new());
+    thread::scope(|scope| {
+        for _ in 0..places {
+            scope.spawn(|| {
+                loop {
+                    let next = queue.lock().ok().and_then(|mut queue| queue.pop_front());
+                    let Some(release) = next else { return };
+                    let ran = one(release, &programs, options);
+                    if let Ok(mut results) = results.lock() {
+                        results.push(ran);
+                    }
+                }
+            });
+        }
+    });
+    let mut ran = results.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner());
+    ran.sort_by_key(|ran| ran.release);
+    for ran in &ran {
+        if let Some(trouble) = &ran.trouble {
+            println!("\n[{}] {trouble}", ran.release);
+        }
+    }
+    let summary = Summary { ran };
+    println!("\n{}", summary.table());
+    Ok(summary)
+}
+
+fn one(release: Release, programs: &Programs, options: &Options) -> Ran {
+    let mut guest = Guest::new(release, &programs.guest)
+        .init(Init::Program)
+        .args(options.filter.iter().map(String::as_str))
+        .parameter(format!("{KERNEL_PARAMETER}={release}"))
+        .memory_mib(GUEST_MEMORY_MIB)
+        .deadline(DEADLINE);
+    for (name, path) in &programs.examples {
+        guest = guest.file(format!("/bin/{name}"), path);
+    }
+    if options.keep {
+        guest = guest.keep_in(kept());
+    }
+    let mut counts = None;
+    let mut lines = |line: &str| {
+        println!("[{release}] {line}");
+        if let Some(found) = parse_counts(line) {
+            counts = Some(found);
+        }
+    };
+    let outcome = vm::run(&guest, &mut |event| match event {
+        Event::Progress(line) => println!("[{release}] {line}"),
+        Event::Output(line) => lines(line),
+    });
+    judge(release, outcome, counts)
+}
+
+/// A run is good when its kernel was, when all cases passed, and when its exit status and its count say so.
+fn judge(release: Release, outcome: Result<vm::Outcome, VmError>, counts: Option<(usize, usize)>) -> Ran {
+    let (passed, failed) = counts.unwrap_or((0, 0));
+    let mut ran =
+        Ran { release, kernel: release.to_string(), passed, failed, took: Duration::ZERO, trouble: None };
+    match outcome {
+        Err(error) => {
+            ran.failed = failed.max(1);
+            ran.trouble = Some(StepError::from(error).to_string());
+        }
+        Ok(outcome) => {
+            for note in &outcome.notes {
+                println!("[{release}] console: {note}");
+            }
+            if outcome.exit_code != 0 || failed > 0 || passed == 0 {
+                ran.failed = failed.max(1);
+                let lines: Vec<&str> = outcome.console.lines().collect();
+                let console = lines[lines.len().saturating_sub(CONSOLE_LINES)..].join("\n");
+                ran.trouble =
+                    Some(format!("exit status {}; end of the console:\n{console}", outcome.exit_code));
+            }
+            ran.kernel = outcome.kernel;
+            ran.took = outcome.elapsed;
+        }
+    }
+    ran
+}
+
+/// `7 passed, 1 failed`.
+fn parse_counts(line: &str) -> Option<(usize, usize)> {
+    let (passed, failed) = line.split_once(" passed, ")?;
+    Some((passed.parse().ok()?, failed.strip_suffix(" failed")?.parse().ok()?))
+}
+
+fn kept() -> PathBuf {
+    let folder = cache::root().join("kept");
+    println!("keeping files in {}", folder.display());
+    folder
+}
+
+/// How many guests fit: by cores (at most two here, since an emulated guest keeps one busy) and by free memory.
+fn places() -> usize {
+    let cores = thread::available_parallelism().map_or(1, usize::from);
+    let free = fs::read_to_string("/proc/meminfo").ok().and_then(|text| available_mib(&text)).unwrap_or(0);
+    let fitting = free / (u64::from(GUEST_MEMORY_MIB) + OVERHEAD_MIB);
+    cores.min(usize::try_from(fitting).unwrap_or(usize::MAX)).clamp(1, 2)
+}
+
+fn available_mib(meminfo: &str) -> Option<u64> {
+    let line = meminfo.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    let kib: u64 = line.trim().strip_suffix(" kB")?.trim().parse().ok()?;
+    Some(kib / 1024)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_are_read_only_from_a_line_of_their_own() {
+        assert_eq!(parse_counts("31 passed, 2 failed"), Some((31, 2)));
+        assert_eq!(parse_counts("    note: 31 passed, 2 failed"), None);
+        assert_eq!(parse_counts("31 passed, 2 failed."), None);
+    }
+
+    #[test]
+    fn memory_of_the_machine() {
+        assert_eq!(available_mib("MemTotal: 9 kB\nMemAvailable:   2097152 kB\n"), Some(2048));
+        assert_eq!(available_mib("MemTotal: 9 kB\n"), None);
+        assert!((1..=2).contains(&places()));
+    }
+
+    #[test]
+    fn no_count_is_a_failure() {
+        let error = VmError::OtherKernel { started: "a".into(), running: "b".into() };
+        let ran = judge(Release::V6_1, Err(error), None);
+        assert_eq!((ran.passed, ran.failed), (0, 1));
+        let summary = Summary { ran: vec![ran] };
+        assert!(summary.verdict().is_err());
+        assert!(summary.table().contains("(6.1)"));
+    }
+}

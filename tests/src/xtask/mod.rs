@@ -1,0 +1,146 @@
+//! `cargo xtask`: everything that proves the workspace, in one command.
+//!
+//! | command | what it does |
+//! |---|---|
+//! | `test` | all of the below |
+//! | `check` | formatting, lints, docs, tests, `no_std`, packages |
+//! | `fuzz [SECONDS] [TARGET…]` | each fuzz target for some seconds, from its corpus |
+//! | `matrix [RELEASE…]` | the test cases on real kernels |
+//! | `boot RELEASE PROGRAM [ARG…]` | any program on a real kernel |
+//!
+//! Tools that are missing are installed through apt when that is allowed; otherwise the command to do it is shown.
+
+mod checks;
+mod fuzz;
+mod guests;
+mod matrix;
+mod steps;
+mod workspace;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Parser, Subcommand};
+use nvme_examples::vm::tools::{self, Tool};
+use nvme_examples::vm::{self, Event, Guest, Release};
+
+use steps::{StepError, Steps};
+
+/// Programs that the tests need beside those of [`tools::BOOT`].
+const BUILD_TOOLS: &[Tool] = &[Tool::new("cc", "gcc"), Tool::new("g++", "g++")];
+
+/// Seconds each fuzz target runs as part of `test`.
+const FUZZ_SECONDS: u64 = 5;
+
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", about = "Proves the workspace", disable_help_subcommand = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Task,
+}
+
+#[derive(Debug, Subcommand)]
+enum Task {
+    /// Everything: check, fuzz and matrix
+    Test,
+    /// Formatting, lints, docs, tests, no_std and packages; needs no kernel
+    Check,
+    /// Runs fuzz targets from their corpora
+    Fuzz {
+        /// Seconds for each target
+        #[arg(default_value_t = FUZZ_SECONDS)]
+        seconds: u64,
+        /// Targets; all when none is given
+        targets: Vec<String>,
+    },
+    /// Runs the test cases on real kernels
+    Matrix(matrix::Options),
+    /// Runs a program of this machine under a real kernel
+    Boot {
+        /// Kernel series: 6.1, 6.12 or 7.x
+        release: Release,
+        /// The program
+        program: PathBuf,
+        /// Its arguments
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<String>,
+        /// Seconds until the guest is killed
+        #[arg(long, default_value_t = 300)]
+        deadline: u64,
+        /// Shows the kernel's console too
+        #[arg(long)]
+        console: bool,
+    },
+}
+
+/// Runs the command line; the exit code is 1 when anything failed.
+pub fn main() -> ExitCode {
+    let passed = match Cli::parse().command {
+        Task::Test => all(),
+        Task::Check => {
+            let mut steps = Steps::default();
+            steps.run("tools", || install(BUILD_TOOLS));
+            checks::run_all(&mut steps);
+            steps.finish()
+        }
+        Task::Fuzz { seconds, targets } => {
+            let mut steps = Steps::default();
+            steps.run("tools", || install(BUILD_TOOLS));
+            fuzz::run_all(&mut steps, Duration::from_secs(seconds), &targets);
+            steps.finish()
+        }
+        Task::Matrix(options) => match matrix::run(&options) {
+            Ok(summary) => summary.finish(),
+            Err(error) => {
+                println!("{error}\n0 passed, 1 failed");
+                false
+            }
+        },
+        Task::Boot { release, program, args, deadline, console } => {
+            return boot(
+                &Guest::new(release, program).args(args).deadline(Duration::from_secs(deadline)),
+                console,
+            );
+        }
+    };
+    ExitCode::from(u8::from(!passed))
+}
+
+fn all() -> bool {
+    let mut steps = Steps::default();
+    steps.run("tools", || install(&[tools::BOOT, BUILD_TOOLS].concat()));
+    checks::run_all(&mut steps);
+    fuzz::run_all(&mut steps, Duration::from_secs(FUZZ_SECONDS), &[]);
+    steps.run("real kernels", || matrix::run(&matrix::Options::default())?.verdict());
+    steps.finish()
+}
+
+fn install(tools: &[Tool]) -> Result<(), StepError> {
+    Ok(tools::ensure(tools, &mut |line| println!("{line}"))?)
+}
+
+fn boot(guest: &Guest, console: bool) -> ExitCode {
+    let outcome = vm::run(guest, &mut |event| match event {
+        Event::Progress(line) => eprintln!("{line}"),
+        Event::Output(line) => println!("{line}"),
+    });
+    match outcome {
+        Ok(outcome) => {
+            if console {
+                eprint!("{}", outcome.console);
+            }
+            eprintln!(
+                "Linux {} ended with status {} after {:.1} s",
+                outcome.kernel,
+                outcome.exit_code,
+                outcome.elapsed.as_secs_f64()
+            );
+            ExitCode::from(u8::try_from(outcome.exit_code).unwrap_or(1))
+        }
+        Err(error) => {
+            eprintln!("{}", StepError::from(error));
+            ExitCode::FAILURE
+        }
+    }
+}
