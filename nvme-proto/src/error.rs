@@ -51,6 +51,18 @@ pub enum DecodeErrorKind {
     },
 }
 
+impl DecodeError {
+    /// Checks that `bytes` are at least `need` long.
+    pub(crate) const fn check_len(structure: &'static str, bytes: &[u8], need: usize) -> Result<(), Self> {
+        let have = bytes.len();
+        if have < need {
+            Err(Self { structure, at: have, kind: DecodeErrorKind::TooShort { need, have } })
+        } else {
+            Ok(())
+        }
+    }
+}
+
 impl fmt::Display for DecodeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { structure, at, kind } = self;
@@ -81,6 +93,12 @@ mod tests {
 
     #[test]
     fn says_which_structure_at_which_byte_and_what() {
+        let error = DecodeError::check_len("Identify Controller", &[0; 17], 4096).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "Identify Controller ends at byte 17: it has 17 bytes of the 4096 needed"
+        );
+        assert_eq!(DecodeError::check_len("Identify Controller", &[0; 17], 17), Ok(()));
         let error = DecodeError {
             structure: "discovery log",
             at: 16,

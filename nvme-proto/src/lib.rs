@@ -2,17 +2,26 @@
 #![no_std]
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
+#![cfg_attr(
+    not(test),
+    warn(clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::as_conversions)
+)]
 
 extern crate alloc;
 #[cfg(any(feature = "std", test))]
 extern crate std;
 
+pub mod connect;
+pub mod discovery;
 mod error;
+pub mod identify;
+mod layout;
 mod registry;
 pub mod status;
 mod text;
 pub mod types;
 
+pub use connect::{ConnectParameter, ConnectReject, ParameterPlace};
 pub use error::{DecodeError, DecodeErrorKind};
 pub use status::{CommandContext, Status};
 pub use types::{

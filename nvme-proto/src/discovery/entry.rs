@@ -1,0 +1,433 @@
+//! One entry of the discovery log.
+
+use alloc::boxed::Box;
+use alloc::string::String;
+use core::fmt;
+
+use crate::error::DecodeError;
+use crate::layout::{bytes_at, field_at, layout, newtype_fields, put, put_text, zeroed};
+use crate::registry::wire_values;
+use crate::text::printable;
+use crate::types::{
+    AddrTextError, AddressFamily, Cntlid, IpTraddr, Nqn, NqnError, SubsysNqn, Traddr, TransportType, Trsvcid,
+};
+
+wire_values! {
+    /// What an entry leads to. 1 byte. The names are those nvme-cli prints.
+    #[doc(alias = "SUBTYPE")]
+    pub struct SubsystemType(u8) {
+        /// Another discovery service: connect there and read its log.
+        REFERRAL = 1 => "discovery subsystem referral",
+        /// A subsystem with namespaces.
+        NVM = 2 => "nvme subsystem",
+        /// This very discovery service, seen from one of its ports.
+        CURRENT_DISCOVERY = 3 => "current discovery subsystem",
+    }
+
+    /// Whether connections need a secure channel (bits 1:0 of TREQ).
+    #[doc(alias = "TSC")]
+    pub struct SecureChannel(u8) {
+        /// Nothing is said.
+        NOT_SPECIFIED = 0 => "not specified",
+        /// A secure channel (TLS) is required.
+        REQUIRED = 1 => "required",
+        /// It is not required.
+        NOT_REQUIRED = 2 => "not required",
+    }
+
+    /// Whether connections must authenticate (bits 5:4 of TREQ), for targets new enough to say so.
+    #[doc(alias = "TASC")]
+    pub struct Authentication(u8) {
+        /// Nothing is said.
+        NOT_SPECIFIED = 0 => "not specified",
+        /// Authentication is required.
+        REQUIRED = 1 => "required",
+        /// Authentication that also sets up a secure channel is required.
+        SECURE_CHANNEL = 2 => "required with secure channel concatenation",
+    }
+
+    /// What protects a TCP connection (SECTYPE, first byte of the transport-specific part). The names are those nvme-cli prints.
+    #[doc(alias = "SECTYPE")]
+    pub struct TcpSecurity(u8) {
+        /// Nothing.
+        NONE = 0 => "none",
+        /// TLS 1.2 or older; obsolete.
+        TLS12 = 1 => "tls",
+        /// TLS 1.3.
+        TLS13 = 2 => "tls13",
+    }
+}
+
+/// Transport requirements (TREQ): 1 byte, every bit kept.
+///
+/// | bits | field                                                                         |
+/// |------|-------------------------------------------------------------------------------|
+/// | 1:0  | [`secure_channel`](Self::secure_channel) (TSC)                                |
+/// | 2    | [`may_disable_flow_control`](Self::may_disable_flow_control)                  |
+/// | 5:4  | [`authentication`](Self::authentication) (TASC)                               |
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[doc(alias = "TREQ")]
+pub struct TransportRequirements(pub u8);
+
+impl TransportRequirements {
+    /// The host may disable flow control of the submission queues.
+    pub const FLOW_CONTROL_DISABLE: Self = Self(0x04);
+
+    /// Whether connections need a secure channel.
+    #[must_use]
+    pub const fn secure_channel(self) -> SecureChannel {
+        SecureChannel(self.0 & 0x3)
+    }
+
+    /// Whether the host may ask for submission queues without flow control.
+    #[must_use]
+    pub const fn may_disable_flow_control(self) -> bool {
+        self.0 & Self::FLOW_CONTROL_DISABLE.0 != 0
+    }
+
+    /// Whether connections must authenticate.
+    #[must_use]
+    pub const fn authentication(self) -> Authentication {
+        Authentication((self.0 >> 4) & 0x3)
+    }
+}
+
+impl fmt::Display for TransportRequirements {
+    /// As nvme-cli prints it, e.g. `not specified, sq flow control disable supported`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.secure_channel())?;
+        if self.may_disable_flow_control() {
+            f.write_str(", sq flow control disable supported")?;
+        }
+        if self.authentication() != Authentication::NOT_SPECIFIED {
+            write!(f, ", authentication {}", self.authentication())?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for TransportRequirements {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "TransportRequirements({:#04x}: {self})", self.0)
+    }
+}
+
+/// Entry flags (EFLAGS): 2 bytes, every bit kept.
+///
+/// | bit | constant                                                                                                     |
+/// |-----|--------------------------------------------------------------------------------------------------------------|
+/// | 0   | [`DUPLICATE_INFORMATION`](Self::DUPLICATE_INFORMATION): its log is that of another discovery service         |
+/// | 1   | [`PERSISTENT_CONNECTION`](Self::PERSISTENT_CONNECTION): it keeps explicit connections to its discovery service |
+/// | 2   | [`NOT_CONNECTED`](Self::NOT_CONNECTED): the central discovery controller is not connected to it              |
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[doc(alias = "EFLAGS")]
+pub struct EntryFlags(pub u16);
+
+impl EntryFlags {
+    /// No flag.
+    pub const NONE: Self = Self(0);
+    /// Duplicate returned information: every discovery service with this flag returns the same log.
+    #[doc(alias = "DUPRETINFO")]
+    pub const DUPLICATE_INFORMATION: Self = Self(0x1);
+    /// Explicit persistent connections to the discovery service are supported.
+    #[doc(alias = "EPCSD")]
+    pub const PERSISTENT_CONNECTION: Self = Self(0x2);
+    /// No connection to the central discovery controller.
+    #[doc(alias = "NCC")]
+    pub const NOT_CONNECTED: Self = Self(0x4);
+
+    /// Whether all flags of `other` are set.
+    #[must_use]
+    pub const fn contains(self, other: Self) -> bool {
+        self.0 & other.0 == other.0
+    }
+}
+
+impl fmt::Display for EntryFlags {
+    /// As nvme-cli prints it, e.g. `explicit discovery connections, duplicate discovery information`; other bits in numbers.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let named = [
+            (Self::PERSISTENT_CONNECTION, "explicit discovery connections"),
+            (Self::DUPLICATE_INFORMATION, "duplicate discovery information"),
+            (Self::NOT_CONNECTED, "no cdc connectivity"),
+        ];
+        let mut rest = self.0;
+        let mut separator = "";
+        for (flag, words) in named {
+            if self.contains(flag) {
+                write!(f, "{separator}{words}")?;
+                separator = ", ";
+                rest &= !flag.0;
+            }
+        }
+        match (self.0, rest) {
+            (0, _) => f.write_str("none"),
+            (_, 0) => Ok(()),
+            (_, rest) => write!(f, "{separator}unknown ({rest:#x})"),
+        }
+    }
+}
+
+impl fmt::Debug for EntryFlags {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "EntryFlags({:#06x}: {self})", self.0)
+    }
+}
+
+newtype_fields!(SubsystemType, TransportRequirements, EntryFlags);
+
+/// One entry of the discovery log: a way to a subsystem. 1024 bytes, little-endian.
+///
+/// | bytes     | field                             | unit, meaning                                                           |
+/// |-----------|-----------------------------------|-------------------------------------------------------------------------|
+/// | 0         | `transport_type` (TRTYPE)         |                                                                         |
+/// | 1         | `address_family` (ADRFAM)         |                                                                         |
+/// | 2         | `subsystem_type` (SUBTYPE)        |                                                                         |
+/// | 3         | `requirements` (TREQ)             | bits                                                                    |
+/// | 4..6      | `port_id` (PORTID)                | port of the subsystem; of Linux's target, the name of the port's directory |
+/// | 6..8      | `cntlid` (CNTLID)                 | 0xffff: dynamic model                                                   |
+/// | 8..10     | `admin_queue_size` (ASQSZ)        | entries of the admin queue at most, not less one                        |
+/// | 10..12    | `flags` (EFLAGS)                  | bits                                                                    |
+/// | 12..32    | reserved                          |                                                                         |
+/// | 32..64    | `trsvcid` (TRSVCID)               | ASCII, NULs or blanks behind                                            |
+/// | 64..256   | reserved                          |                                                                         |
+/// | 256..512  | `subnqn` (SUBNQN)                 | UTF-8, NUL behind                                                       |
+/// | 512..768  | `traddr` (TRADDR)                 | ASCII, NULs or blanks behind                                            |
+/// | 768..1024 | `transport_specific` (TSAS)       | TCP: byte 768 is `tcp_security` (SECTYPE)                               |
+///
+/// Every byte is kept, also of entries whose numbers have no name here: encoding what was decoded gives the same bytes. What has
+/// to be text of a certain kind is checked when asked for, so that one bad entry does not cost the others.
+///
+/// Source: NVMe over Fabrics 1.1 section 5.2, kernel `include/linux/nvme.h: struct nvmf_disc_rsp_page_entry`,
+/// `drivers/nvme/target/discovery.c: nvmet_format_discovery_entry`.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct LogEntry<B: AsRef<[u8]>>(B);
+
+/// An entry that owns its bytes.
+pub type DiscoveryEntry = LogEntry<Box<[u8]>>;
+
+impl<B: AsRef<[u8]>> LogEntry<B> {
+    /// Length in bytes.
+    pub const LEN: usize = 1024;
+
+    /// Checks that there are (at least) 1024 bytes. What is behind them is left alone.
+    ///
+    /// # Errors
+    /// [`DecodeErrorKind::TooShort`](crate::DecodeErrorKind::TooShort).
+    pub fn new_checked(bytes: B) -> Result<Self, DecodeError> {
+        DecodeError::check_len("discovery log entry", bytes.as_ref(), Self::LEN)?;
+        Ok(Self(bytes))
+    }
+
+    /// Transport service: for TCP the port.
+    ///
+    /// # Errors
+    /// When the field is empty or holds something else than printable ASCII without blanks and commas.
+    #[doc(alias = "TRSVCID")]
+    pub fn trsvcid(&self) -> Result<Trsvcid, AddrTextError> {
+        Trsvcid::decode(field_at(self.0.as_ref(), 32, 32))
+    }
+
+    /// Transport service for people, whatever is in the field.
+    #[must_use]
+    pub fn trsvcid_text(&self) -> String {
+        printable(field_at(self.0.as_ref(), 32, 32))
+    }
+
+    /// Name of the subsystem, or of the discovery service.
+    ///
+    /// # Errors
+    /// Those of [`Nqn::decode`].
+    #[doc(alias = "SUBNQN")]
+    pub fn subnqn(&self) -> Result<SubsysNqn, NqnError> {
+        SubsysNqn::decode(field_at(self.0.as_ref(), 256, Nqn::FIELD_LEN))
+    }
+
+    /// Name of the subsystem for people, whatever is in the field.
+    #[must_use]
+    pub fn subnqn_text(&self) -> String {
+        printable(field_at(self.0.as_ref(), 256, Nqn::FIELD_LEN))
+    }
+
+    /// Transport address: for TCP an IP address ([`Traddr::ip`]).
+    ///
+    /// # Errors
+    /// When the field is empty or holds something else than printable ASCII without blanks and commas.
+    #[doc(alias = "TRADDR")]
+    pub fn traddr(&self) -> Result<Traddr, AddrTextError> {
+        Traddr::decode(field_at(self.0.as_ref(), 512, 256))
+    }
+
+    /// Transport address for people, whatever is in the field.
+    #[must_use]
+    pub fn traddr_text(&self) -> String {
+        printable(field_at(self.0.as_ref(), 512, 256))
+    }
+
+    /// What depends on the transport, 256 bytes.
+    #[doc(alias = "TSAS")]
+    #[must_use]
+    pub fn transport_specific(&self) -> &[u8] {
+        field_at(self.0.as_ref(), 768, 256)
+    }
+
+    /// What protects connections; `None` when the transport is not TCP.
+    #[must_use]
+    pub fn tcp_security(&self) -> Option<TcpSecurity> {
+        let [security] = bytes_at(self.0.as_ref(), 768);
+        (self.transport_type() == TransportType::TCP).then_some(TcpSecurity(security))
+    }
+
+    /// The 1024 bytes.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        field_at(self.0.as_ref(), 0, Self::LEN)
+    }
+
+    /// A copy of the 1024 bytes.
+    #[must_use]
+    pub fn encode(&self) -> [u8; 1024] {
+        bytes_at(self.0.as_ref(), 0)
+    }
+
+    /// The same entry, with bytes of its own.
+    #[must_use]
+    pub fn to_owned(&self) -> DiscoveryEntry {
+        LogEntry(self.encode().into())
+    }
+}
+
+impl DiscoveryEntry {
+    /// All zeros: to be filled with the setters.
+    #[must_use]
+    pub fn zeroed() -> Self {
+        Self(zeroed(Self::LEN))
+    }
+
+    /// A way over TCP to a subsystem of this kind. As Linux's target does it: dynamic controllers, 32 entries in the admin queue,
+    /// flow control may be disabled, port 0, nothing protects the connection, text is followed by NULs.
+    #[must_use]
+    pub fn tcp(kind: SubsystemType, subnqn: &SubsysNqn, traddr: &IpTraddr, port: u16) -> Self {
+        let mut entry = Self::zeroed();
+        entry.set_transport_type(TransportType::TCP);
+        entry.set_address_family(traddr.family());
+        entry.set_subsystem_type(kind);
+        entry.set_requirements(TransportRequirements::FLOW_CONTROL_DISABLE);
+        entry.set_cntlid(Cntlid::DYNAMIC);
+        entry.set_admin_queue_size(32);
+        entry.set_trsvcid(&Trsvcid::from(port));
+        entry.set_subnqn(subnqn);
+        entry.set_traddr(&Traddr::from(traddr));
+        entry
+    }
+}
+
+impl<B: AsRef<[u8]> + AsMut<[u8]>> LogEntry<B> {
+    /// Writes the transport service, NULs behind it.
+    pub fn set_trsvcid(&mut self, trsvcid: &Trsvcid) {
+        put_text(self.0.as_mut(), 32, 32, trsvcid.as_str().as_bytes(), 0);
+    }
+
+    /// Writes the name of the subsystem.
+    pub fn set_subnqn(&mut self, subnqn: &SubsysNqn) {
+        put(self.0.as_mut(), 256, subnqn.encode());
+    }
+
+    /// Writes the transport address, NULs behind it.
+    pub fn set_traddr(&mut self, traddr: &Traddr) {
+        put_text(self.0.as_mut(), 512, 256, traddr.as_str().as_bytes(), 0);
+    }
+
+    /// Writes what protects connections, for TCP.
+    pub fn set_tcp_security(&mut self, security: TcpSecurity) {
+        put(self.0.as_mut(), 768, [security.0]);
+    }
+}
+
+layout! { LogEntry {
+    /// Which transport leads there.
+    #[doc(alias = "TRTYPE")]
+    0 transport_type set_transport_type TransportType;
+    /// How the address is written.
+    #[doc(alias = "ADRFAM")]
+    1 address_family set_address_family AddressFamily;
+    /// What the entry leads to.
+    #[doc(alias = "SUBTYPE")]
+    2 subsystem_type set_subsystem_type SubsystemType;
+    /// What a connection needs.
+    #[doc(alias = "TREQ")]
+    3 requirements set_requirements TransportRequirements;
+    /// Which port of the subsystem.
+    #[doc(alias = "PORTID")]
+    4 port_id set_port_id u16;
+    /// Which controller to ask for.
+    #[doc(alias = "CNTLID")]
+    6 cntlid set_cntlid Cntlid;
+    /// Entries the admin submission queue may have; at least 32 by the standard.
+    #[doc(alias = "ASQSZ")]
+    8 admin_queue_size set_admin_queue_size u16;
+    /// Flags.
+    #[doc(alias = "EFLAGS")]
+    10 flags set_flags EntryFlags;
+} }
+
+impl<B: AsRef<[u8]>> fmt::Debug for LogEntry<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut fields = f.debug_struct("LogEntry");
+        self.debug_fields(&mut fields);
+        fields.field("trsvcid", &self.trsvcid_text()).field("subnqn", &self.subnqn_text());
+        fields.field("traddr", &self.traddr_text()).field("tcp_security", &self.tcp_security());
+        fields.finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::string::ToString;
+
+    #[test]
+    fn bits_print_as_nvme_cli_prints_them() {
+        for (treq, words) in [
+            (0x00, "not specified"),
+            (0x01, "required"),
+            (0x06, "not required, sq flow control disable supported"),
+            (0x11, "required, authentication required"),
+            (0x03, "unknown (0x3)"),
+        ] {
+            assert_eq!(TransportRequirements(treq).to_string(), words);
+        }
+        for (flags, words) in [
+            (0, "none"),
+            (1, "duplicate discovery information"),
+            (3, "explicit discovery connections, duplicate discovery information"),
+            (0x12, "explicit discovery connections, unknown (0x10)"),
+            (0x8000, "unknown (0x8000)"),
+        ] {
+            assert_eq!(EntryFlags(flags).to_string(), words);
+        }
+    }
+
+    #[test]
+    fn a_bad_text_field_costs_only_itself() {
+        let name = SubsysNqn::new("mysub").unwrap();
+        let mut entry = DiscoveryEntry::tcp(SubsystemType::NVM, &name, &"192.0.2.10".parse().unwrap(), 4420);
+        put(&mut entry.0, 256, [b'n'; 256]);
+        put(&mut entry.0, 512, *b"a b\x1b");
+        assert_eq!(entry.subnqn(), Err(NqnError::Unterminated { len: 256 }));
+        assert_eq!(entry.subnqn_text().len(), 256);
+        assert!(entry.traddr().is_err());
+        assert_eq!(entry.traddr_text(), "a b\\u{1b}0.2.10");
+        assert_eq!(entry.trsvcid().map(|s| s.port()), Ok(Some(4420)));
+    }
+
+    #[test]
+    fn security_is_said_for_tcp_only() {
+        let mut entry = DiscoveryEntry::zeroed();
+        entry.set_tcp_security(TcpSecurity::TLS13);
+        assert_eq!(entry.tcp_security(), None);
+        entry.set_transport_type(TransportType::TCP);
+        assert_eq!(entry.tcp_security(), Some(TcpSecurity::TLS13));
+        assert_eq!(entry.transport_specific()[0], 2);
+    }
+}

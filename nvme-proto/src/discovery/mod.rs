@@ -1,0 +1,20 @@
+//! Discovery: where subsystems can be reached.
+//!
+//! A discovery controller keeps one log page: a header with a generation counter, then one entry of 1024 bytes for each way to a
+//! subsystem or to another discovery service. [`LogReader`] reads it in pieces and notices when it changes meanwhile.
+
+mod entry;
+mod get_log_page;
+mod log;
+mod reader;
+
+pub use entry::{
+    Authentication, DiscoveryEntry, EntryFlags, LogEntry, SecureChannel, SubsystemType, TcpSecurity,
+    TransportRequirements,
+};
+pub use get_log_page::{GetLogPage, GetLogPageError, LogId, RetainAsyncEvent};
+pub use log::{DiscoveryLog, LogHeader};
+pub use reader::{LogReadError, LogReader, LogReaderLimits, Next};
+
+/// TCP port of discovery services (IANA `nvme-disc`).
+pub const DEFAULT_PORT: u16 = 8009;
