@@ -11,11 +11,18 @@ pub use identity::{HostIdentity, IdentityError, IdentityFiles, IdentitySource, S
 pub use kernel::connect::connect;
 pub use kernel::connect::{ConnectError, Connected, Stage, connect_with};
 pub use kernel::device::{DeviceError, DeviceOp, FabricsDevice, OptionList, OsDevice};
+pub use kernel::disconnect::{
+    DeleteFailure, DisconnectError, DisconnectPlan, Disconnected, Force, InUse, Selector, disconnect,
+    plan_disconnect,
+};
 pub use kernel::errno::Errno;
 pub use kernel::log::{KernelLog, NoLog, Rejection};
 pub use kernel::names::{ControllerName, GenericName, NameError, NamespaceName, PathName, SubsystemName};
 pub use kernel::sysfs::{
     Address, AnaState, Controller, ControllerState, DeviceNumber, Inventory, Namespace, NamespaceParent,
     NamespacePath, ScanError, Subsystem, Sysfs,
+};
+pub use kernel::wait::{
+    WaitError, WhichNamespace, wait_for_namespace, wait_for_namespaces, wait_gone, wait_live,
 };
 pub use options::{ConnectOptions, ControllerLoss, FastIoFail, OptionError};

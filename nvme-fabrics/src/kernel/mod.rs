@@ -7,7 +7,9 @@
 
 pub mod connect;
 pub mod device;
+pub mod disconnect;
 pub mod errno;
 pub mod log;
 pub mod names;
 pub mod sysfs;
+pub mod wait;

@@ -41,6 +41,10 @@ impl Fixture {
         Self { root }
     }
 
+    pub(crate) fn root(&self) -> &Path {
+        self.root.path()
+    }
+
     pub(crate) fn sysfs(&self) -> Sysfs {
         Sysfs::at(self.root.path())
     }

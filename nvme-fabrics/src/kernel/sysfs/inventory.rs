@@ -122,6 +122,15 @@ impl Inventory {
 }
 
 impl Subsystem {
+    /// The subsystem of one controller, with everything in it. `None` while the controller has none, or when it is gone.
+    #[must_use]
+    pub fn of_controller(sysfs: &Sysfs, controller: ControllerName) -> Option<Self> {
+        let class = sysfs.class("nvme-subsystem");
+        let link = |s: &SubsystemName| class.join(s.to_string()).join(controller.to_string());
+        let name = entries(&class, SubsystemName::parse).into_iter().find(|s| link(s).exists())?;
+        Self::read(sysfs, name)
+    }
+
     /// Reads one subsystem. `None` when it vanished meanwhile.
     fn read(sysfs: &Sysfs, name: SubsystemName) -> Option<Self> {
         let dir = sysfs.class("nvme-subsystem").join(name.to_string());

@@ -1,0 +1,242 @@
+//! What a selector means right now.
+
+use std::fmt;
+
+use super::in_use::{self, InUse};
+use super::{DisconnectError, Selector};
+use crate::kernel::names::NamespaceName;
+use crate::kernel::sysfs::{Controller, Inventory, Subsystem, Sysfs};
+
+/// What would go. Shown line by line through `Display`; done by [`execute`](Self::execute).
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+#[must_use = "a plan does nothing until it is executed"]
+pub struct DisconnectPlan {
+    /// What was asked for.
+    pub selector: Selector,
+    /// Controllers that go, by number.
+    pub controllers: Vec<Controller>,
+    /// Namespaces that go with them: those without another path.
+    pub namespaces: Vec<NamespaceName>,
+    /// Namespaces that stay, by another path.
+    pub surviving: Vec<NamespaceName>,
+    /// Uses of the namespaces that go.
+    pub in_use: Vec<InUse>,
+}
+
+impl fmt::Display for DisconnectPlan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "disconnect {}:", self.selector)?;
+        for c in &self.controllers {
+            let nqn = c.subsystem_nqn.as_deref().unwrap_or("subsystem not known yet");
+            writeln!(f, "  controller {} ({nqn}, {} {})", c.name, c.transport, c.address)?;
+        }
+        for n in &self.namespaces {
+            writeln!(f, "  namespace {n} goes")?;
+        }
+        for n in &self.surviving {
+            writeln!(f, "  namespace {n} stays by another path")?;
+        }
+        for used in &self.in_use {
+            writeln!(f, "  in use: {used}")?;
+        }
+        Ok(())
+    }
+}
+
+/// Finds out what the selector means. Changes nothing.
+///
+/// # Errors
+/// [`DisconnectError::NothingMatched`], [`DisconnectError::NoControllers`] and [`DisconnectError::NotFabrics`] when there is nothing to disconnect;
+/// [`DisconnectError::Scan`] when sysfs cannot be read.
+pub fn plan_disconnect(sysfs: &Sysfs, selector: &Selector) -> Result<DisconnectPlan, DisconnectError> {
+    let inventory = Inventory::scan(sysfs)?;
+    let matched: Vec<&Controller> = match selector {
+        Selector::All => inventory.controllers().map(|(_, c)| c).filter(|c| c.is_fabrics()).collect(),
+        Selector::Controller(name) => inventory.controller(*name).into_iter().collect(),
+        Selector::Namespace(name) => match inventory.namespace(*name) {
+            None => Vec::new(),
+            Some((subsystem, namespace)) => {
+                let serving = namespace.controllers();
+                let serving: Vec<_> =
+                    subsystem.controllers.iter().filter(|c| serving.contains(&c.name)).collect();
+                if serving.is_empty() {
+                    return Err(DisconnectError::NoControllers { subsystem: words(subsystem) });
+                }
+                serving
+            }
+        },
+        Selector::Subsystem(nqn) => {
+            let is_it = |s: &Subsystem, c: &Controller| {
+                s.nqn.as_deref() == Some(nqn.as_str())
+                    || c.subsystem_nqn.as_deref() == Some(nqn.as_str())
+                    || (nqn.is_discovery() && c.is_discovery())
+            };
+            let matched: Vec<_> = inventory
+                .controllers()
+                .filter(|(s, c)| s.is_some_and(|s| is_it(s, c)))
+                .map(|(_, c)| c)
+                .collect();
+            if matched.is_empty()
+                && let Some(empty) =
+                    inventory.subsystems.iter().find(|s| s.nqn.as_deref() == Some(nqn.as_str()))
+            {
+                return Err(DisconnectError::NoControllers { subsystem: words(empty) });
+            }
+            matched
+        }
+    };
+    if matched.is_empty() && *selector != Selector::All {
+        return Err(DisconnectError::NothingMatched {
+            selector: selector.to_string(),
+            connected: inventory
+                .controllers()
+                .map(|(_, c)| c)
+                .filter(|c| c.is_fabrics())
+                .map(one_line)
+                .collect(),
+        });
+    }
+    let mut controllers: Vec<Controller> =
+        matched.iter().filter(|c| c.is_fabrics()).map(|c| (*c).clone()).collect();
+    if controllers.is_empty()
+        && let Some(other) = matched.first()
+    {
+        return Err(DisconnectError::NotFabrics {
+            controller: other.name,
+            transport: other.transport.clone(),
+        });
+    }
+    controllers.sort_by_key(|c| c.name);
+
+    let goes = |name| controllers.iter().any(|c| c.name == name);
+    let (mut namespaces, mut surviving) = (Vec::new(), Vec::new());
+    for (_, namespace) in inventory.namespaces() {
+        let serving = namespace.controllers();
+        if serving.iter().any(|c| goes(*c)) {
+            let all = serving.iter().all(|c| goes(*c));
+            if all { &mut namespaces } else { &mut surviving }.push(namespace.name);
+        }
+    }
+    let in_use = namespaces.iter().flat_map(|n| in_use::uses(sysfs, *n)).collect();
+    Ok(DisconnectPlan { selector: selector.clone(), controllers, namespaces, surviving, in_use })
+}
+
+fn words(subsystem: &Subsystem) -> String {
+    format!("{} ({})", subsystem.name, subsystem.nqn.as_deref().unwrap_or("NQN not known"))
+}
+
+fn one_line(c: &Controller) -> String {
+    format!("{} ({})", c.name, c.subsystem_nqn.as_deref().unwrap_or("subsystem not known yet"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernel::names::ControllerName;
+    use crate::kernel::sysfs::fixture::{Fixture, TCP};
+
+    fn plan(f: &Fixture, selector: Selector) -> Result<DisconnectPlan, DisconnectError> {
+        plan_disconnect(&f.sysfs(), &selector)
+    }
+
+    fn numbers(plan: &DisconnectPlan) -> Vec<u32> {
+        plan.controllers.iter().map(|c| c.name.instance()).collect()
+    }
+
+    /// Subsystem 2 with controllers 5 and 7, and a PCIe drive that has number 2.
+    fn crossed() -> Fixture {
+        let f = Fixture::new();
+        f.controller("nvme5", TCP, &[])
+            .controller("nvme7", TCP, &[("address", "traddr=192.0.2.11,trsvcid=4420")])
+            .subsystem("nvme-subsys2", "mysub", &["nvme5", "nvme7"])
+            .namespace("nvme-subsystem/nvme-subsys2", "nvme2n1", "1", "259:0")
+            .path("nvme5", "nvme2c5n1", "optimized")
+            .path("nvme7", "nvme2c7n1", "optimized")
+            .controller(
+                "nvme2",
+                &[("state", "live"), ("transport", "pcie"), ("address", "0000:01:00.0")],
+                &[],
+            )
+            .subsystem("nvme-subsys9", "pcie-drive", &["nvme2"]);
+        f
+    }
+
+    #[test]
+    fn a_namespace_means_the_controllers_of_its_paths_not_the_number_in_its_name() {
+        let got = plan(&crossed(), Selector::device("/dev/nvme2n1").unwrap()).unwrap();
+        assert_eq!(numbers(&got), [5, 7]);
+        assert_eq!(got.namespaces, [NamespaceName::new(2, 1)]);
+        let text = got.to_string();
+        assert!(text.contains("controller nvme7 (mysub, tcp traddr=192.0.2.11,trsvcid=4420)"), "{text}");
+        assert!(text.contains("namespace nvme2n1 goes"), "{text}");
+    }
+
+    #[test]
+    fn one_path_of_two_leaves_the_namespace() {
+        let got = plan(&crossed(), Selector::Controller(ControllerName::new(5))).unwrap();
+        assert_eq!((numbers(&got), got.namespaces), (vec![5], vec![]));
+        assert_eq!(got.surviving, [NamespaceName::new(2, 1)]);
+    }
+
+    #[test]
+    fn pcie_drives_are_refused_in_words_and_never_part_of_all() {
+        let f = crossed();
+        for selector in
+            [Selector::Controller(ControllerName::new(2)), Selector::Subsystem("pcie-drive".parse().unwrap())]
+        {
+            let error = plan(&f, selector).unwrap_err();
+            assert!(matches!(error, DisconnectError::NotFabrics { .. }), "{error}");
+            assert!(error.to_string().contains("nvme2 is a pcie controller"), "{error}");
+        }
+        assert_eq!(numbers(&plan(&f, Selector::All).unwrap()), [5, 7]);
+    }
+
+    #[test]
+    fn nothing_matched_lists_what_is_connected() {
+        let f = crossed();
+        for selector in [
+            Selector::Subsystem("MYSUB".parse().unwrap()),
+            Selector::Controller(ControllerName::new(1)),
+            Selector::device("nvme5n1").unwrap(),
+        ] {
+            let error = plan(&f, selector).unwrap_err();
+            let text = error.to_string();
+            assert!(
+                text.contains("is not connected") && text.contains("nvme5 (mysub), nvme7 (mysub)"),
+                "{text}"
+            );
+        }
+        let error = plan(&Fixture::new(), Selector::Controller(ControllerName::new(1))).unwrap_err();
+        assert!(error.to_string().contains("nothing is connected"), "{error}");
+    }
+
+    #[test]
+    fn a_subsystem_kept_without_controllers_is_its_own_outcome() {
+        let f = Fixture::guide();
+        f.remove("sys/class/nvme/nvme0");
+        f.remove("sys/class/nvme-subsystem/nvme-subsys0/nvme0");
+        for selector in
+            [Selector::Subsystem("mysub".parse().unwrap()), Selector::Namespace(NamespaceName::new(0, 1))]
+        {
+            let error = plan(&f, selector).unwrap_err();
+            assert!(matches!(error, DisconnectError::NoControllers { .. }), "{error}");
+        }
+    }
+
+    #[test]
+    fn the_well_known_discovery_name_finds_controllers_that_report_their_own() {
+        let f = Fixture::new();
+        f.controller("nvme1", TCP, &[("subsysnqn", "unique-discovery"), ("cntrltype", "discovery")])
+            .subsystem("nvme-subsys1", "unique-discovery", &["nvme1"]);
+        let got = plan(&f, Selector::Subsystem(nvme_proto::SubsysNqn::discovery())).unwrap();
+        assert_eq!(numbers(&got), [1]);
+    }
+
+    #[test]
+    fn a_first_connect_can_be_named_by_its_controller() {
+        let f = Fixture::new();
+        f.controller("nvme3", &[("state", "connecting"), ("transport", "tcp"), ("hostnqn", "h")], &[]);
+        assert_eq!(numbers(&plan(&f, Selector::Controller(ControllerName::new(3))).unwrap()), [3]);
+    }
+}
