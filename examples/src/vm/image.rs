@@ -100,7 +100,7 @@ pub(crate) fn write(path: &Path, guest: &Guest, modules: &Path) -> Result<(), Im
 
 /// Sets the environment and becomes the program.
 fn run_script(guest: &Guest) -> String {
-    let mut script = String::from("export NVME_VM=1\n");
+    let mut script = String::new();
     for (name, value) in &guest.env {
         script.push_str(&format!("export {name}={}\n", quoted(value)));
     }
@@ -264,10 +264,7 @@ mod tests {
         let guest =
             Guest::new(Release::V6_12, "/bin/true").args(["a b", "it's", "$HOME", "*"]).env("X", "1 2");
         let script = run_script(&guest);
-        assert_eq!(
-            script,
-            "export NVME_VM=1\nexport X='1 2'\nexec /vm/program 'a b' 'it'\\''s' '$HOME' '*'\n"
-        );
+        assert_eq!(script, "export X='1 2'\nexec /vm/program 'a b' 'it'\\''s' '$HOME' '*'\n");
     }
 
     #[test]

@@ -1,7 +1,6 @@
 #!/bin/busybox sh
 # First process of a guest that runs one program. The machinery outside reads two lines on the second serial port:
 # "start" with the kernel's release, "exit" with the program's exit status; without the latter the run has failed.
-export PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root
 mount -t proc proc /proc
 mount -t sysfs sysfs /sys
 mount -t devtmpfs devtmpfs /dev

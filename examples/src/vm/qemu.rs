@@ -156,7 +156,8 @@ fn option_path(path: &Path) -> String {
 /// The kernel's command line.
 ///
 /// `loglevel=5` lets warnings reach the console and keeps it short otherwise; any warning or oops ends the guest at once
-/// (`panic=-1` reboots, which ends QEMU), so that its report is the last thing in the log.
+/// (`panic=-1` reboots, which ends QEMU), so that its report is the last thing in the log. What the kernel does not know, such
+/// as `PATH`, becomes the environment of the first process.
 fn append(guest: &Guest, token: &Token) -> String {
     let network = match guest.network {
         Network::None => "none",
@@ -164,7 +165,7 @@ fn append(guest: &Guest, token: &Token) -> String {
     };
     let mut line = format!(
         "console=ttyS0 loglevel=5 panic=-1 oops=panic panic_on_warn=1 mitigations=off nowatchdog random.trust_cpu=on \
-         {parameter}={token} nvme_vm_disk_kib={disk} nvme_vm_network={network}",
+         PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root NVME_VM=1 {parameter}={token} nvme_vm_disk_kib={disk} nvme_vm_network={network}",
         parameter = super::protocol::TOKEN_PARAMETER,
         disk = u64::from(guest.ram_disk_mib) * 1024,
     );
