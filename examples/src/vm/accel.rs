@@ -3,7 +3,7 @@
 //! `/dev/kvm` may exist and be unusable: no permission, no nested virtualization, or a host that emulates it badly. So a
 //! 64 KiB firmware image of a few instructions is run: it ends QEMU with a certain status, or it does not in a few seconds.
 //! What passes that and still cannot run a kernel (a host that emulates only some instructions) is noticed when a guest shows
-//! no sign of life, and [`distrust_kvm`] keeps the rest of the process from trying again.
+//! no sign of life, and `distrust_kvm` keeps the rest of the process from trying again.
 
 use std::env;
 use std::fmt;

@@ -1,6 +1,6 @@
 //! A private apt that looks at another Debian release without touching the machine's own package state.
 //!
-//! It has its own sources (derived, see [`super::sources`]), lists, archive cache and an empty package status, all in one
+//! It has its own sources (derived, see `sources.rs`), lists, archive cache and an empty package status, all in one
 //! folder. The machine's apt configuration (proxies, credentials) still holds.
 
 use std::fs;

@@ -86,7 +86,7 @@ fn fuzz_one(toolchain: Toolchain, target: &str, time: Duration) -> Result<(), St
     let mut command = fuzz(toolchain, "run");
     command.arg(target).arg(corpus.path());
     // 25 s for one input is a hang; the memory limit is libFuzzer's default, said aloud.
-    command.args(["--", "-timeout=25", "-rss_limit_mb=2048", "-print_final_stats=0"]);
+    command.args(["--", "-timeout=25", "-rss_limit_mb=2048"]);
     command.arg(format!("-max_total_time={}", time.as_secs().max(1)));
     run(&mut command)
 }
