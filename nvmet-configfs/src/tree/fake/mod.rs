@@ -163,6 +163,12 @@ impl FakeTree {
         self.with_device(path, Device::TmpfsFile)
     }
 
+    /// Adds an NVMe controller that can be passed through; its path has to begin with `/dev/nvme`.
+    #[must_use]
+    pub fn with_controller(self, path: &str) -> Self {
+        self.with_device(path, Device::Character)
+    }
+
     /// Adds a directory.
     #[must_use]
     pub fn with_directory(self, path: &str) -> Self {

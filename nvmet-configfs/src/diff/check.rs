@@ -1,0 +1,79 @@
+//! What can be wrong with a spec on a given target.
+
+use nvme_proto::SubsysNqn;
+
+use super::{Foreign, Policy};
+use crate::observe::{Observed, ObservedPort, port_id};
+use crate::spec::{HostAccess, PortTransport, SpecError, SpecProblem, TargetSpec};
+use crate::text;
+use crate::tree::Name;
+
+/// Checks a spec, alone and against the target.
+pub(super) fn check(observed: &Observed, spec: &TargetSpec, policy: &Policy) -> Result<(), SpecError> {
+    let mut problems = match spec.validate() {
+        Ok(()) => Vec::new(),
+        Err(error) => error.problems,
+    };
+    let keep = policy.foreign == Foreign::Keep;
+    for (nqn, subsystem) in &spec.subsystems {
+        if let HostAccess::Only(hosts) = &subsystem.access {
+            for host in hosts {
+                let known =
+                    spec.hosts.contains_key(host) || (keep && observed.hosts.contains_key(&Name::from(host)));
+                if !known {
+                    problems.push(SpecProblem::UnknownHost { subsystem: nqn.clone(), host: host.clone() });
+                }
+            }
+        }
+        let passthru = observed.subsystems.get(&Name::from(nqn)).is_some_and(|s| s.is_passthru());
+        if passthru && !subsystem.namespaces.is_empty() {
+            problems.push(SpecProblem::PassthruEnabled { subsystem: nqn.clone() });
+        }
+    }
+    for (id, port) in &spec.ports {
+        for nqn in &port.subsystems {
+            let name = Name::from(nqn);
+            if spec.subsystems.contains_key(nqn) || (keep && observed.subsystems.contains_key(&name)) {
+                continue;
+            }
+            problems.push(if is_host(nqn, observed, spec) {
+                SpecProblem::HostAsSubsystem { port: *id, name: nqn.clone() }
+            } else {
+                SpecProblem::UnknownSubsystem { port: *id, subsystem: nqn.clone() }
+            });
+        }
+        if port.subsystems.is_empty() || !keep {
+            continue;
+        }
+        for (other, foreign) in &observed.ports {
+            let named = port_id(other).is_some_and(|other| spec.ports.contains_key(&other));
+            let there = transport(foreign).filter(|_| !named && foreign.is_live());
+            if there.is_some_and(|there| there.collides_with(&port.transport)) {
+                let address = port.transport.clone();
+                problems.push(SpecProblem::AddressTaken { port: *id, address, other: other.clone() });
+            }
+        }
+    }
+    SpecError::from_problems(problems)
+}
+
+fn is_host(nqn: &SubsysNqn, observed: &Observed, spec: &TargetSpec) -> bool {
+    observed.hosts.contains_key(&Name::from(nqn)) || spec.hosts.keys().any(|h| h.as_str() == nqn.as_str())
+}
+
+/// The transport of an observed port, when it is one that specs know.
+pub(super) fn transport(port: &ObservedPort) -> Option<PortTransport> {
+    let address = || {
+        let number = text::unsigned(port.trsvcid().as_bytes(), 0xffff).ok()?;
+        let traddr: nvme_proto::IpTraddr = port.traddr().parse().ok()?;
+        let family = if traddr.ip().is_ipv4() { "ipv4" } else { "ipv6" };
+        let fits = port.attributes.text("addr_adrfam") == Some(family);
+        fits.then_some((traddr, u16::try_from(number).ok()?))
+    };
+    match port.trtype() {
+        "tcp" => address().map(|(traddr, trsvcid)| PortTransport::Tcp { traddr, trsvcid }),
+        "rdma" => address().map(|(traddr, trsvcid)| PortTransport::Rdma { traddr, trsvcid }),
+        "loop" => Some(PortTransport::Loop),
+        _ => None,
+    }
+}

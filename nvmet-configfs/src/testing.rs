@@ -1,0 +1,287 @@
+//! Properties that hold for any input, for fuzz targets and tests. Feature `testing`.
+//!
+//! Each takes bytes, makes inputs from them, and panics when the property does not hold.
+
+use nvme_proto::{HostNqn, Nsid, SubsysNqn};
+
+use crate::observe::observe;
+use crate::spec::{
+    Buffering, DevicePath, HostAccess, Model, NamespaceSpec, Nguid, NsUuid, PortId, PortSpec, PortTransport,
+    Serial, SubsystemSpec, TargetSpec,
+};
+use crate::tree::{FakeKernel, FakeTree, Instrumented, RelPath, Tree, dump};
+use crate::{Errno, Error, Foreign, Policy, reconcile};
+
+/// What the property needs to go on. Here and nowhere else in this crate a failure is a panic.
+trait Must<T> {
+    fn must(self, what: &str) -> T;
+}
+
+impl<T, E: std::fmt::Display> Must<T> for Result<T, E> {
+    fn must(self, what: &str) -> T {
+        match self {
+            Ok(value) => value,
+            Err(error) => panic!("{what}: {error}"),
+        }
+    }
+}
+
+/// Bytes as a source of choices; zeros when they run out.
+struct Choices<'a>(&'a [u8]);
+
+impl Choices<'_> {
+    fn byte(&mut self) -> u8 {
+        match self.0.split_first() {
+            Some((first, rest)) => {
+                self.0 = rest;
+                *first
+            }
+            None => 0,
+        }
+    }
+
+    /// 0 to `n` - 1.
+    fn below(&mut self, n: u8) -> u8 {
+        self.byte() % n
+    }
+
+    fn flag(&mut self) -> bool {
+        self.byte() & 1 == 1
+    }
+
+    fn some<T>(&mut self, make: impl FnOnce(&mut Self) -> T) -> Option<T> {
+        self.flag().then(|| make(self))
+    }
+}
+
+fn host(n: u8) -> HostNqn {
+    HostNqn::new(format!("nqn.2014-08.org.example:host{n}")).must("a host NQN")
+}
+
+fn nqn(n: u8) -> SubsysNqn {
+    SubsysNqn::new(format!("nqn.2014-08.org.example:s{n}")).must("a subsystem NQN")
+}
+
+fn namespace(choices: &mut Choices<'_>) -> NamespaceSpec {
+    let device = DevicePath::new(format!("/dev/ram{}", choices.below(4))).must("a path");
+    let mut namespace = NamespaceSpec::new(device);
+    if choices.below(4) == 0 {
+        namespace = namespace.disabled();
+    }
+    namespace.uuid = choices.some(|c| NsUuid([c.byte(); 16]));
+    namespace.nguid = choices.some(|c| Nguid([c.byte(); 16]));
+    match choices.below(4) {
+        0 => namespace.buffered(Buffering::Buffered),
+        1 => namespace.buffered(Buffering::Direct),
+        _ => namespace,
+    }
+}
+
+/// A valid spec for any target that has `/dev/ram0` to `/dev/ram3`: up to four hosts, subsystems and ports.
+fn spec(choices: &mut Choices<'_>, kernel: FakeKernel) -> TargetSpec {
+    let mut spec = TargetSpec::new();
+    for n in 0..choices.below(4) {
+        spec = spec.host(host(n));
+    }
+    for _ in 0..choices.below(4) {
+        let mut subsystem = SubsystemSpec::nobody();
+        if choices.flag() {
+            subsystem.access = HostAccess::Any;
+        } else {
+            for _ in 0..choices.below(3) {
+                let host = host(choices.below(4));
+                spec = spec.host(host.clone());
+                subsystem = subsystem.allow(host);
+            }
+        }
+        subsystem.serial = choices.some(|c| Serial::new(format!("S{}", c.byte())).must("a serial number"));
+        subsystem.model = choices.some(|c| Model::new(format!("M{}", c.byte())).must("a model"));
+        for _ in 0..choices.below(4) {
+            let nsid = Nsid::new(u32::from(choices.below(4)) + 1).must("a namespace id");
+            subsystem = subsystem.namespace(nsid, namespace(choices));
+        }
+        spec = spec.subsystem(nqn(choices.below(4)), subsystem);
+    }
+    for _ in 0..choices.below(4) {
+        let id = PortId(u16::from(choices.below(4)) + 1);
+        // Service numbers of different ports differ, so that they do not collide.
+        let trsvcid = 4000 + id.0 * 10 + u16::from(choices.below(3));
+        let address = ["127.0.0.1", "::1", "0.0.0.0"][usize::from(choices.below(3))];
+        let traddr = address.parse().must("an address");
+        let transport = match choices.below(8) {
+            0 if kernel >= FakeKernel::V6_12 => PortTransport::Loop,
+            _ => PortTransport::Tcp { traddr, trsvcid },
+        };
+        let mut port = PortSpec::new(transport);
+        port.inline_data_size = choices.some(|c| u32::from(c.byte()) * 4096);
+        for _ in 0..choices.below(3) {
+            let nqn = nqn(choices.below(4));
+            if !spec.subsystems.contains_key(&nqn) {
+                spec = spec.subsystem(nqn.clone(), SubsystemSpec::any_host());
+            }
+            port = port.export(nqn);
+        }
+        spec = spec.port(id, port);
+    }
+    spec
+}
+
+/// What other tools may have done; refused operations do not matter.
+fn foreign(choices: &mut Choices<'_>, tree: &dyn Tree) {
+    for _ in 0..choices.below(12) {
+        let (s, p, n) = (choices.below(5), choices.below(5) + 1, choices.below(4) + 1);
+        let subsystem = format!("subsystems/nqn.2014-08.org.example:s{s}");
+        let port = format!("ports/{p}");
+        let path = |text: &str| RelPath::new(text).must("a path");
+        let mkdir = |p: &str| drop(tree.mkdir(&path(p)));
+        let write = |p: &str, v: &str| drop(tree.write(&path(p), v.as_bytes()));
+        match choices.below(13) {
+            0 => mkdir(&format!("hosts/other{n}")),
+            1 => mkdir(&subsystem),
+            2 => mkdir(&format!("{subsystem}/namespaces/{n}")),
+            3 => mkdir(&format!("{subsystem}/namespaces/0x{n}")),
+            4 => {
+                mkdir(&subsystem);
+                mkdir(&format!("{subsystem}/namespaces/{n}"));
+                write(&format!("{subsystem}/namespaces/{n}/device_path"), "/dev/ram0");
+                write(&format!("{subsystem}/namespaces/{n}/ana_grpid"), "128");
+                write(&format!("{subsystem}/namespaces/{n}/enable"), "1");
+            }
+            5 => {
+                mkdir(&subsystem);
+                write(&format!("{subsystem}/passthru/device_path"), "/dev/nvme0");
+                write(&format!("{subsystem}/passthru/enable"), "1");
+                write(&format!("{subsystem}/attr_cntlid_max"), "9");
+                write(&format!("{subsystem}/attr_cntlid_min"), "7");
+            }
+            6 => mkdir(&port),
+            7 => mkdir(&format!("ports/0x{p}")),
+            8 => {
+                mkdir(&format!("{port}/referrals/there"));
+                write(&format!("{port}/referrals/there/addr_traddr"), "192.0.2.1");
+                write(&format!("{port}/referrals/there/enable"), "1");
+            }
+            9 => {
+                mkdir(&format!("{port}/ana_groups/{}", n + 1));
+                write(&format!("{port}/ana_groups/{}/ana_state", n + 1), "non-optimized");
+                write(&format!("{port}/ana_groups/1/ana_state"), "change");
+            }
+            10 => {
+                mkdir(&port);
+                write(&format!("{port}/addr_trtype"), "tcp");
+                write(&format!("{port}/addr_tsas"), "tls1.3");
+                write(&format!("{port}/addr_adrfam"), "ipv4");
+                write(&format!("{port}/addr_traddr"), "127.0.0.1");
+                write(&format!("{port}/addr_trsvcid"), &format!("0x{:x}", 4000 + u16::from(p) * 10));
+            }
+            11 => drop(tree.symlink(&path(&format!("{port}/subsystems/any{n}")), &path(&subsystem))),
+            _ => {
+                let target = path(&format!("hosts/nqn.2014-08.org.example:host{}", n - 1));
+                drop(tree.mkdir(&target));
+                drop(tree.symlink(&path(&format!("{subsystem}/allowed_hosts/any{n}")), &target));
+            }
+        }
+    }
+}
+
+/// Any target can be brought to any state, or is left exactly as it was.
+///
+/// From the bytes come a kernel, a first state, what other tools did to it, a second state, a policy, and where a call
+/// fails. A failed run leaves the tree as before, a successful one needs no second run.
+///
+/// # Panics
+/// When that does not hold.
+pub fn plan_holds(data: &[u8]) {
+    let mut choices = Choices(data);
+    let kernel = FakeKernel::ALL[usize::from(choices.below(3))];
+    let tree = Instrumented::new(FakeTree::new(kernel).with_controller("/dev/nvme0"));
+    let first = spec(&mut choices, kernel);
+    reconcile(&tree, &first, &Policy::default()).must("an empty target takes any valid spec");
+    foreign(&mut choices, tree.inner());
+    let second = spec(&mut choices, kernel);
+    let policy = Policy::foreign(if choices.flag() { Foreign::Remove } else { Foreign::Keep });
+    let at = usize::from(choices.byte());
+    let before = dump(&tree).must("a readable tree");
+
+    let errno = if choices.flag() { Errno::EINTR } else { Errno::EIO };
+    tree.fail_mutation(at, errno);
+    let mutations = tree.mutations();
+    match reconcile(&tree, &second, &policy) {
+        Err(Error::Spec(_)) => {
+            assert_eq!(tree.mutations(), mutations, "a refused spec writes nothing");
+            return;
+        }
+        Err(Error::Apply(error)) => {
+            assert!(error.rollback.is_complete(), "{error}");
+            let after = dump(&tree).must("a readable tree");
+            assert_eq!(after, before, "{error}\n{}", tree.log().join("\n"));
+        }
+        Err(error) => Err(error).must("a readable tree"),
+        Ok(applied) => {
+            assert!(applied.steps.len() <= at, "the failing call came too late to be one of the plan")
+        }
+    }
+
+    tree.clear_failures();
+    let result = reconcile(&tree, &second, &policy);
+    if let Err(error) = result {
+        // What other tools made may stand in the way; then nothing has changed.
+        assert_eq!(policy.foreign, Foreign::Keep, "{error}");
+        assert_eq!(dump(&tree).must("a readable tree"), before, "{error}");
+        return;
+    }
+    let mutations = tree.mutations();
+    let again = reconcile(&tree, &second, &policy).must("a second run");
+    assert!(!again.changed(), "a second run has nothing to do");
+    assert_eq!(tree.mutations(), mutations, "a second run writes nothing");
+    if policy.foreign == Foreign::Remove {
+        let observed = observe(&tree).must("a readable tree");
+        assert_eq!(observed.hosts.len(), second.hosts.len());
+        assert_eq!(observed.subsystems.len(), second.subsystems.len());
+        assert_eq!(observed.ports.len(), second.ports.len());
+    }
+    crate::clear(&tree).must("anything can be removed");
+    assert_eq!(dump(&tree).must("a readable tree"), dump(&FakeTree::new(kernel)).must("a readable tree"));
+}
+
+/// Any text of an attribute or name is read without a panic, and what is understood prints as it was meant.
+///
+/// # Panics
+/// When that does not hold.
+pub fn text_holds(data: &[u8]) {
+    use crate::observe::LinkTarget;
+    use crate::text;
+
+    if let Ok(n) = text::unsigned(data, u64::from(u32::MAX)) {
+        assert_eq!(text::unsigned(n.to_string().as_bytes(), u64::from(u32::MAX)), Ok(n));
+        assert_eq!(text::unsigned(format!("0x{n:x}\n").as_bytes(), u64::from(u32::MAX)), Ok(n));
+    }
+    if let Some((bytes, _)) = text::hex_pairs(data) {
+        assert_eq!(text::hex_pairs(text::hyphenated(&bytes).as_bytes()), Some((bytes, &b""[..])));
+    }
+    let _ = text::boolean(data);
+    let _ = LinkTarget::parse(data);
+    if let Ok(path) = RelPath::new(data) {
+        assert_eq!(path.as_bytes(), data);
+        let rejoined = path.components().fold(RelPath::root(), |p, c| {
+            p.join(&crate::Name::new(c).must("a component of a path is a name"))
+        });
+        assert_eq!(rejoined, path);
+        let _ = (crate::Object::of(&path), path.to_string());
+        for errno in [Errno::EINVAL, Errno::EPERM, Errno::ENOENT] {
+            let _ = crate::TreeError::new(crate::Op::Write, &path, errno).to_string();
+        }
+    }
+    if let Ok(text) = str::from_utf8(data) {
+        if let Ok(path) = text.parse::<DevicePath>() {
+            assert_eq!(path.as_str(), text);
+        }
+        if let Ok(uuid) = text.parse::<NsUuid>() {
+            assert!(uuid.to_string().eq_ignore_ascii_case(text));
+        }
+        if let Ok(id) = text.parse::<PortId>() {
+            assert_eq!(id.to_string(), text);
+        }
+        let _ = (text.parse::<Nguid>(), text.parse::<Serial>(), text.parse::<Model>());
+    }
+}
