@@ -1,11 +1,15 @@
 #![doc = include_str!("../README.md")]
 #![deny(unsafe_code)]
 
+pub mod discovery;
 pub mod identity;
 pub mod kernel;
 pub mod list;
 pub mod options;
 
+pub use discovery::DiscoveryRequest;
+#[cfg(target_os = "linux")]
+pub use discovery::{DiscoverError, Discovered, DiscoveryController, discover};
 pub use identity::{HostIdentity, IdentityError, IdentityFiles, IdentitySource, Saved, Sourced};
 #[cfg(target_os = "linux")]
 pub use kernel::connect::connect;
@@ -17,6 +21,7 @@ pub use kernel::disconnect::{
 };
 pub use kernel::errno::Errno;
 pub use kernel::log::{KernelLog, NoLog, Rejection};
+pub use kernel::modules;
 pub use kernel::names::{ControllerName, GenericName, NameError, NamespaceName, PathName, SubsystemName};
 pub use kernel::sysfs::{
     Address, AnaState, Controller, ControllerState, DeviceNumber, Inventory, Namespace, NamespaceParent,

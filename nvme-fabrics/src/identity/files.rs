@@ -132,7 +132,7 @@ impl IdentityFiles {
         text.parse().map(Some).map_err(|source| IdentityError::HostId { path, source })
     }
 
-    /// An identity from the machine: firmware, system, else random. Saves nothing; see [`generate`](super::generate).
+    /// An identity from the machine: firmware, system, else random. Saves nothing; the order is in the [module's documentation](super::generate).
     #[must_use]
     pub fn generate(&self) -> Sourced {
         generate::generate(&self.root)

@@ -2,14 +2,27 @@
 //!
 //! | module | what | platform |
 //! |---|---|---|
+//! | [`connect`] | options to a controller, with the reason when it fails | any with a device of one's own; `/dev/nvme-fabrics` on Linux |
+//! | [`device`] | the device that makes controllers | any |
+//! | [`disconnect`] | controllers to nothing, safely | any (sysfs) |
+//! | [`errno`] | the kernel's error numbers in words | any |
+//! | `ioctl` | admin commands through `/dev/nvmeN` | Linux |
+//! | [`log`] | the kernel log as a source of reasons | any; `/dev/kmsg` on Linux |
+//! | [`modules`] | whether a kernel module is there | any; loading on Linux |
 //! | [`names`] | names of controllers, subsystems, namespaces and paths | any |
-//! | [`sysfs`] | what is connected, read from sysfs | any (tests read a made-up tree) |
+//! | [`sysfs`] | what is connected | any |
+//! | [`wait`] | waiting for what the kernel does later | any |
+//!
+//! "Any" means that the code builds and is tested on every platform, against trees and devices made up for the purpose.
 
 pub mod connect;
 pub mod device;
 pub mod disconnect;
 pub mod errno;
+#[cfg(target_os = "linux")]
+pub mod ioctl;
 pub mod log;
+pub mod modules;
 pub mod names;
 pub mod sysfs;
 pub mod wait;

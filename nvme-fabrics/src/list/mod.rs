@@ -1,14 +1,14 @@
 //! What `list` and `list --subsys` show, as plain rows and as text. Pure: works on any [`Inventory`](crate::kernel::sysfs::Inventory).
 //!
-//! | module | what |
+//! | function | what |
 //! |---|---|
-//! | [`namespaces`] | one row a namespace, the table of `nvme list` |
-//! | [`subsystems`] | one block a subsystem and host, the tree of `nvme list-subsys` |
+//! | [`rows`], [`table`] | one row a namespace, the table of `nvme list` |
+//! | [`blocks`], [`subsystems`], [`subsystems_of`] | one block a subsystem and host, the tree of `nvme list-subsys` |
 //! | [`units`] | sizes in words |
 
-pub mod namespaces;
-pub mod subsystems;
+mod namespaces;
+mod tree;
 pub mod units;
 
-pub use namespaces::NamespaceRow;
-pub use subsystems::SubsystemBlock;
+pub use namespaces::{NamespaceRow, rows, table};
+pub use tree::{SubsystemBlock, blocks, subsystems, subsystems_of};

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use nvme_proto::IpTraddr;
+use nvme_proto::{IpTraddr, SubsysNqn};
 
-use super::{ConnectOptions, ControllerLoss, FastIoFail, Kind, OptionError, Transport, address};
+use super::{ConnectOptions, ControllerLoss, FastIoFail, Kind, OptionError, Transport, address, nqn_len};
 
 /// The kernel's `int`.
 const INT_MAX: u64 = i32::MAX as u64;
@@ -220,6 +220,14 @@ impl ConnectOptions {
     /// None today; the signature is that of all setters.
     pub fn disable_sqflow(mut self) -> Result<Self, OptionError> {
         self.disable_sqflow = true;
+        Ok(self)
+    }
+
+    /// The same discovery connection to another discovery subsystem.
+    pub(crate) fn with_discovery_nqn(mut self, nqn: SubsysNqn) -> Result<Self, OptionError> {
+        nqn_len("nqn", nqn.as_str())?;
+        self.kind = if nqn.is_discovery() { Kind::WellKnownDiscovery } else { Kind::UniqueDiscovery };
+        self.nqn = nqn;
         Ok(self)
     }
 

@@ -93,10 +93,9 @@ fn refused(
     // Somebody else may have connected between the look at sysfs and the write: look again, it names the controller.
     if matches!(errno, Some(Errno::EALREADY | Errno::EINVAL))
         && let Ok(now) = Inventory::scan(sysfs)
+        && let Err(conflict) = preflight::check_live_controllers(&now, options)
     {
-        if let Err(conflict) = preflight::check_live_controllers(&now, options) {
-            return conflict;
-        }
+        return conflict;
     }
     let rejection = rejection::explain(&log.since_mark(), existing);
     ConnectError::Refused {

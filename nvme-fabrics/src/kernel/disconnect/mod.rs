@@ -149,7 +149,8 @@ impl DisconnectPlan {
                 Ok(()) => match wait_gone(sysfs, &connection, left) {
                     Ok(()) => removed.push(connection.name),
                     Err(_) => {
-                        failed.push(DeleteFailure::StillThere { controller: connection.name, after: timeout })
+                        failed
+                            .push(DeleteFailure::StillThere { controller: connection.name, after: timeout });
                     }
                 },
             }

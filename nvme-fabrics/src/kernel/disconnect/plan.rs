@@ -24,6 +24,20 @@ pub struct DisconnectPlan {
     pub in_use: Vec<InUse>,
 }
 
+impl DisconnectPlan {
+    /// Exactly this connection, which has no namespaces.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn of_one(connection: Controller) -> Self {
+        Self {
+            selector: Selector::Controller(connection.name),
+            controllers: vec![connection],
+            namespaces: Vec::new(),
+            surviving: Vec::new(),
+            in_use: Vec::new(),
+        }
+    }
+}
+
 impl fmt::Display for DisconnectPlan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "disconnect {}:", self.selector)?;

@@ -134,17 +134,28 @@ mod tests {
     use super::*;
 
     #[test]
-    #[cfg(any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "riscv64"))]
+    #[cfg(all(
+        target_env = "gnu",
+        any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "riscv64")
+    ))]
     fn request_numbers() {
-        assert_eq!(nix::request_code_readwrite!(b'N', 0x41, size_of::<PassthruCmd>()) as u64, 0xc048_4e41);
-        assert_eq!(nix::request_code_readwrite!(b'N', 0x47, size_of::<PassthruCmd64>()) as u64, 0xc050_4e47);
-        assert_eq!(nix::request_code_none!(b'N', 0x44) as u64, 0x4e44);
-        assert_eq!(nix::request_code_none!(b'N', 0x46) as u64, 0x4e46);
+        assert_eq!(nix::request_code_readwrite!(b'N', 0x41, size_of::<PassthruCmd>()), 0xc048_4e41);
+        assert_eq!(nix::request_code_readwrite!(b'N', 0x47, size_of::<PassthruCmd64>()), 0xc050_4e47);
+        assert_eq!(nix::request_code_none!(b'N', 0x44), 0x4e44);
+        assert_eq!(nix::request_code_none!(b'N', 0x46), 0x4e46);
     }
 
     #[test]
     fn the_older_form_keeps_the_command() {
-        let new = PassthruCmd64 { opcode: 2, cdw10: 3, data_len: 4, addr: 5, nsid: 6, result: 7, ..Default::default() };
+        let new = PassthruCmd64 {
+            opcode: 2,
+            cdw10: 3,
+            data_len: 4,
+            addr: 5,
+            nsid: 6,
+            result: 7,
+            ..Default::default()
+        };
         let old = PassthruCmd::from(new);
         assert_eq!((old.opcode, old.cdw10, old.data_len, old.addr, old.nsid, old.result), (2, 3, 4, 5, 6, 0));
     }

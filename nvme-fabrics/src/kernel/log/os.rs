@@ -56,7 +56,7 @@ impl KernelLog for OsKernelLog {
             match file.read(&mut buffer) {
                 Ok(0) => break,
                 Ok(n) => {
-                    records.push(String::from_utf8_lossy(buffer.get(..n).unwrap_or_default()).into_owned())
+                    records.push(String::from_utf8_lossy(buffer.get(..n).unwrap_or_default()).into_owned());
                 }
                 // Records were overwritten before they could be read: go on with the oldest that is left.
                 Err(e) if e.raw_os_error() == Some(Errno::EPIPE as i32) => {}

@@ -32,12 +32,13 @@ pub use namespace::{AnaState, DeviceNumber, Namespace, NamespaceParent, Namespac
 /// The longest attribute that is read: sysfs files hold at most one page, the largest page of a supported architecture is 64 KiB.
 const MAX_ATTRIBUTE: u64 = 64 * 1024;
 
-/// Where sysfs, the device nodes and procfs are found.
+/// Where sysfs, the device nodes, procfs and the kernel's modules are found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sysfs {
     sys: PathBuf,
     dev: PathBuf,
     proc: PathBuf,
+    modules: PathBuf,
 }
 
 impl Sysfs {
@@ -47,11 +48,16 @@ impl Sysfs {
         Self::at("/")
     }
 
-    /// `sys`, `dev` and `proc` below `root`: a container's view, or a tree made for a test.
+    /// `sys`, `dev`, `proc` and `lib/modules` below `root`: a container's view, or a tree made for a test.
     #[must_use]
     pub fn at(root: impl AsRef<Path>) -> Self {
         let root = root.as_ref();
-        Self { sys: root.join("sys"), dev: root.join("dev"), proc: root.join("proc") }
+        Self {
+            sys: root.join("sys"),
+            dev: root.join("dev"),
+            proc: root.join("proc"),
+            modules: root.join("lib/modules"),
+        }
     }
 
     /// The sysfs mount point.
@@ -70,6 +76,11 @@ impl Sysfs {
     #[must_use]
     pub fn proc(&self) -> &Path {
         &self.proc
+    }
+
+    /// The directory of installed kernel modules.
+    pub(crate) fn modules(&self) -> &Path {
+        &self.modules
     }
 
     pub(crate) fn class(&self, class: &str) -> PathBuf {

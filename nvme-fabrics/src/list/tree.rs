@@ -46,12 +46,24 @@ pub fn blocks(inventory: &Inventory) -> Vec<SubsystemBlock<'_>> {
     blocks
 }
 
-/// The tree of `nvme list-subsys`. With a namespace, each of its paths shows its access state.
+/// The tree of `nvme list-subsys`.
 ///
 /// Two lines that `nvme` does not have: a subsystem without controllers says so, and controllers that have no subsystem yet are
 /// listed at the end.
 #[must_use]
-pub fn tree(inventory: &Inventory, namespace: Option<NamespaceName>) -> String {
+pub fn subsystems(inventory: &Inventory) -> String {
+    tree(inventory, None)
+}
+
+/// The same for the subsystem of one namespace, the access state shown with each of its paths. Empty when there is no such namespace.
+#[must_use]
+pub fn subsystems_of(inventory: &Inventory, namespace: NamespaceName) -> String {
+    let Some((subsystem, _)) = inventory.namespace(namespace) else { return String::new() };
+    let one = Inventory { subsystems: vec![subsystem.clone()], incomplete: Vec::new() };
+    tree(&one, Some(namespace))
+}
+
+fn tree(inventory: &Inventory, namespace: Option<NamespaceName>) -> String {
     let mut text = String::new();
     for block in blocks(inventory) {
         let SubsystemBlock { subsystem, host_nqn, controllers, .. } = &block;
@@ -114,8 +126,9 @@ nvme-subsys0 - NQN=mysub
 \\
  +- nvme0 tcp traddr=192.0.2.10,trsvcid=4420,src_addr=192.0.2.55 live [optimized]
 ";
-        assert_eq!(tree(&inventory, Some(NamespaceName::new(0, 1))), want);
-        assert_eq!(tree(&inventory, None), want.replace(" [optimized]", ""));
+        assert_eq!(subsystems_of(&inventory, NamespaceName::new(0, 1)), want);
+        assert_eq!(subsystems(&inventory), want.replace(" [optimized]", ""));
+        assert_eq!(subsystems_of(&inventory, NamespaceName::new(0, 2)), "");
     }
 
     #[test]
@@ -140,7 +153,7 @@ nvme-subsys0 - NQN=mysub
             &[("state", "connecting"), ("transport", "tcp")],
             &[],
         );
-        let text = tree(&Inventory::scan(&f.sysfs()).unwrap(), None);
+        let text = subsystems(&Inventory::scan(&f.sysfs()).unwrap());
         assert!(text.contains("nvme-subsys4 - NQN=kept\n"), "{text}");
         assert!(text.contains("               no controllers\n"), "{text}");
         assert!(text.ends_with("no subsystem yet\n\\\n +- nvme9 tcp connecting\n"), "{text}");

@@ -1,0 +1,94 @@
+//! What a target offers to this host.
+//!
+//! | module | what | platform |
+//! |---|---|---|
+//! | this | [`DiscoveryRequest`]: whom to ask | any |
+//! | `kernel` | [`discover`]: ask through the kernel's discovery controller | Linux |
+//! | [`text`] | the log in the words of `nvme discover` | any |
+
+#[cfg(target_os = "linux")]
+mod kernel;
+pub mod text;
+
+use nvme_proto::{IpTraddr, SubsysNqn};
+
+use crate::identity::HostIdentity;
+use crate::options::{ConnectOptions, OptionError};
+
+#[cfg(target_os = "linux")]
+pub use kernel::{DiscoverError, Discovered, DiscoveryController, discover};
+pub use nvme_proto::discovery::DEFAULT_PORT;
+
+/// Whom to ask, and as which host: targets show each host only what it may connect to.
+///
+/// A target's discovery subsystem listens at each of its ports: at [`DEFAULT_PORT`] by convention, and with Linux also at the port of the
+/// subsystems (usually 4420).
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[must_use]
+pub struct DiscoveryRequest {
+    options: ConnectOptions,
+}
+
+impl DiscoveryRequest {
+    /// The discovery subsystem with the well-known NQN.
+    ///
+    /// # Errors
+    /// As [`ConnectOptions::tcp`].
+    pub fn tcp(traddr: IpTraddr, port: u16, host: HostIdentity) -> Result<Self, OptionError> {
+        Ok(Self { options: ConnectOptions::tcp(traddr, port, SubsysNqn::discovery(), host)? })
+    }
+
+    /// A discovery subsystem with an NQN of its own. Needs kernel 5.16.
+    ///
+    /// # Errors
+    /// [`OptionError`] for an NQN of 223 bytes.
+    pub fn nqn(self, nqn: SubsysNqn) -> Result<Self, OptionError> {
+        Ok(Self { options: self.options.with_discovery_nqn(nqn)? })
+    }
+
+    /// The local address to ask from.
+    ///
+    /// # Errors
+    /// As [`ConnectOptions::host_traddr`].
+    pub fn host_traddr(self, local: IpTraddr) -> Result<Self, OptionError> {
+        Ok(Self { options: self.options.host_traddr(local)? })
+    }
+
+    /// The local network interface to ask from.
+    ///
+    /// # Errors
+    /// As [`ConnectOptions::host_iface`].
+    pub fn host_iface(self, interface: &str) -> Result<Self, OptionError> {
+        Ok(Self { options: self.options.host_iface(interface)? })
+    }
+
+    /// The options of the connection: no keep-alive, since it does not last.
+    pub fn options(&self) -> &ConnectOptions {
+        &self.options
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_well_known_name_needs_no_mark_and_another_one_does() {
+        let host = HostIdentity::from_uuid("f81d4fae-7dec-11d0-a765-00a0c91e6bf6".parse().unwrap());
+        let request = DiscoveryRequest::tcp("192.0.2.10".parse().unwrap(), DEFAULT_PORT, host).unwrap();
+        let text = request.options().to_option_string();
+        assert!(text.starts_with(
+            "transport=tcp,traddr=192.0.2.10,trsvcid=8009,nqn=nqn.2014-08.org.nvmexpress.discovery,"
+        ));
+        assert!(!text.contains(",discovery") && !text.contains("keep_alive"), "{text}");
+        let unique = request
+            .host_iface("eth0")
+            .and_then(|r| r.host_traddr("192.0.2.1".parse().unwrap()))
+            .and_then(|r| r.nqn("unique".parse().unwrap()))
+            .unwrap()
+            .options()
+            .to_option_string();
+        assert!(unique.contains(",host_traddr=192.0.2.1,host_iface=eth0,nqn=unique,"), "{unique}");
+        assert!(unique.ends_with(",discovery"), "{unique}");
+    }
+}
