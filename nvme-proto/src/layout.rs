@@ -108,6 +108,17 @@ macro_rules! layout {
             }
         }
 
+        #[cfg(test)]
+        impl<B: AsRef<[u8]> + AsMut<[u8]>> $view<B> {
+            /// Reads every field of `from` and writes it here.
+            pub(crate) fn copy_fields<F: AsRef<[u8]>>(
+                &mut self,
+                from: &$view<F>,
+            ) {
+                $( self.$set(from.$get()); )+
+            }
+        }
+
         impl<B: AsRef<[u8]> + AsMut<[u8]>> $view<B> {
             $(
                 #[doc = concat!("Writes [`", stringify!($get), "`](Self::", stringify!($get), ").")]
@@ -137,5 +148,60 @@ mod tests {
         assert_eq!(field_at(&bytes, 2, 2), b"");
         put_text(&mut bytes, 1, 2, b"x", b' ');
         assert_eq!(bytes, *b"\x01x ");
+    }
+
+    /// The setters write exactly the bytes the getters read: those of `ranges`, and no others.
+    #[track_caller]
+    fn check_fields(copy: impl Fn(&[u8], &mut [u8]), len: usize, ranges: &[core::ops::Range<usize>]) {
+        let full: alloc::vec::Vec<u8> = (0..len).map(|at| (at % 251) as u8 | 1).collect();
+        let mut copied = vec![0; len];
+        copy(&full, &mut copied);
+        for (at, byte) in copied.iter().enumerate() {
+            let expected = if ranges.iter().any(|range| range.contains(&at)) { full[at] } else { 0 };
+            assert_eq!(*byte, expected, "byte {at}");
+        }
+    }
+
+    #[test]
+    fn the_fields_of_identify_controller_are_where_the_table_says() {
+        use crate::identify::IdentifyController;
+        let copy = |from: &[u8], to: &mut [u8]| {
+            let from = IdentifyController::new_checked(from).unwrap();
+            IdentifyController::new_checked(to).unwrap().copy_fields(&from);
+        };
+        let ranges = [
+            0..4,
+            72..100,
+            111..134,
+            256..264,
+            266..270,
+            280..312,
+            320..322,
+            342..352,
+            512..530,
+            531..544,
+            1792..1807,
+        ];
+        check_fields(copy, 4096, &ranges);
+    }
+
+    #[test]
+    fn the_fields_of_identify_namespace_are_where_the_table_says() {
+        use crate::identify::IdentifyNamespace;
+        let copy = |from: &[u8], to: &mut [u8]| {
+            let from = IdentifyNamespace::new_checked(from).unwrap();
+            IdentifyNamespace::new_checked(to).unwrap().copy_fields(&from);
+        };
+        check_fields(copy, 4096, &[0..81, 92..96, 99..128]);
+    }
+
+    #[test]
+    fn the_fields_of_a_log_entry_are_where_the_table_says() {
+        use crate::discovery::LogEntry;
+        let copy = |from: &[u8], to: &mut [u8]| {
+            let from = LogEntry::new_checked(from).unwrap();
+            LogEntry::new_checked(to).unwrap().copy_fields(&from);
+        };
+        check_fields(copy, 1024, &[0..4, 4..12]);
     }
 }

@@ -18,6 +18,9 @@ pub mod identify;
 mod layout;
 mod registry;
 pub mod status;
+#[cfg(feature = "testing")]
+#[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
+pub mod testing;
 mod text;
 pub mod types;
 

@@ -1,0 +1,15 @@
+//! For tests: proptest strategies for the types of this crate, and the properties its fuzz targets check.
+//!
+//! The strategies give values other crates' tests can use wherever such a value is needed. The properties are plain functions over
+//! bytes, so that an ordinary test run replays the fuzzers' corpora with the same code.
+//!
+//! Part of the feature `testing`, and outside the promises of versioning.
+
+mod properties;
+mod strategies;
+
+pub use properties::{text, views};
+pub use strategies::{
+    discovery_entry, discovery_log, host_id, host_nqn, ip_traddr, nqn, nqn_text, nsid, status, subsys_nqn,
+    traddr, trsvcid,
+};
