@@ -3,6 +3,7 @@
 use std::env;
 use std::path::{Path, PathBuf};
 
+use super::cache::{self, FileError, Lock};
 use super::command::{self, CommandError};
 
 /// A program and the Debian package it comes from.
@@ -52,6 +53,14 @@ pub enum ToolsError {
         /// The packages, ready for the command line.
         packages: String,
     },
+    /// The lock that keeps two of us from installing at once cannot be had.
+    #[error("cannot install {packages}")]
+    Lock {
+        /// The packages.
+        packages: String,
+        /// Why.
+        source: FileError,
+    },
     /// apt could not install them.
     #[error("cannot install {packages}")]
     Install {
@@ -88,6 +97,14 @@ pub fn ensure(tools: &[Tool], progress: &mut dyn FnMut(&str)) -> Result<(), Tool
     if !nix::unistd::geteuid().is_root() {
         return Err(ToolsError::NotRoot { missing: programs(&absent), packages: shown });
     }
+    // apt waits for dpkg's lock when asked to, but never for the one of its package lists.
+    let lock = Lock::take(&cache::root().join("tools.lock"), || {
+        progress("waiting for another process that installs tools")
+    });
+    let _lock = lock.map_err(|source| ToolsError::Lock { packages: shown.clone(), source })?;
+    if missing(&absent).is_empty() {
+        return Ok(());
+    }
     progress(&format!("installing {shown}"));
     if let Err(first) = install(&packages) {
         progress("refreshing the package lists");
@@ -108,7 +125,7 @@ pub fn ensure(tools: &[Tool], progress: &mut dyn FnMut(&str)) -> Result<(), Tool
 fn install(packages: &[&str]) -> Result<(), CommandError> {
     let mut apt = command::command("apt-get");
     apt.env("DEBIAN_FRONTEND", "noninteractive");
-    // Two processes may want the same at once: wait for dpkg's lock.
+    // Somebody else may be installing something.
     apt.args(["-q", "-y", "-o", "DPkg::Lock::Timeout=300", "install", "--no-install-recommends"])
         .args(packages);
     command::output(&mut apt).map(drop)
