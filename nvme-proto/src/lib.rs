@@ -1,4 +1,23 @@
 #![doc = include_str!("../README.md")]
+//!
+//! # Layers
+//!
+//! ```text
+//!   discovery::LogReader          what to read next; ends with a log of one generation      (no I/O: it is told the bytes)
+//!   -----------------------
+//!   connect   identify   discovery   status      structures: views over bytes, commands as dwords
+//!   -----------------------
+//!   types                                        names, identifiers, addresses: text and fields
+//!   -----------------------
+//!   error   (registry, layout)                   offsets in errors; numbers with names; fields at fixed offsets
+//! ```
+//!
+//! Each layer uses those below it only.
+//!
+//! # Panics
+//!
+//! No function panics on any input. Functions that index or compute with what they are given use checked operations; the lints that find the others
+//! are on for the whole crate.
 #![no_std]
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
