@@ -101,9 +101,12 @@ impl Mounted {
             path: point.to_owned(),
             source,
         })?;
-        mount(Some(device), point, Some("ext4"), MsFlags::MS_NODEV | MsFlags::MS_NOSUID, None::<&str>).map_err(
-            |source| FilesystemError::Mount { operation: "mount", path: point.to_owned(), source },
-        )?;
+        mount(Some(device), point, Some("ext4"), MsFlags::MS_NODEV | MsFlags::MS_NOSUID, None::<&str>)
+            .map_err(|source| FilesystemError::Mount {
+                operation: "mount",
+                path: point.to_owned(),
+                source,
+            })?;
         Ok(Self { point: point.to_owned(), mounted: true })
     }
 

@@ -2,5 +2,6 @@
 
 pub mod cli;
 pub mod filesystem;
+pub mod host;
 pub mod profile;
 pub mod vm;

@@ -174,11 +174,7 @@ pub fn run(
 ) -> Result<Report, ProfileError> {
     let blocks = size / profile.block_size as u64;
     if blocks == 0 {
-        return Err(ProfileError::TooSmall {
-            path: path.to_owned(),
-            size,
-            block_size: profile.block_size,
-        });
+        return Err(ProfileError::TooSmall { path: path.to_owned(), size, block_size: profile.block_size });
     }
     let files = (0..profile.jobs).map(|_| open_direct(path, direction)).collect::<Result<Vec<_>, _>>()?;
     let stop = AtomicBool::new(false);
@@ -187,9 +183,13 @@ pub fn run(
         let mut workers = Vec::with_capacity(profile.jobs * profile.io_depth);
         for (job, file) in files.iter().enumerate() {
             for slot in 0..profile.io_depth {
-                let worker = Worker { path, file, blocks, direction, block_size: profile.block_size, stop: &stop };
+                let worker =
+                    Worker { path, file, blocks, direction, block_size: profile.block_size, stop: &stop };
                 let seed = (job * profile.io_depth + slot) as u64;
-                match thread::Builder::new().stack_size(64 << 10).spawn_scoped(scope, move || worker.run(seed)) {
+                match thread::Builder::new()
+                    .stack_size(64 << 10)
+                    .spawn_scoped(scope, move || worker.run(seed))
+                {
                     Ok(handle) => workers.push(handle),
                     Err(error) => {
                         stop.store(true, Ordering::Relaxed);
@@ -245,7 +245,8 @@ fn open_direct(path: &Path, direction: Direction) -> Result<File, ProfileError> 
 
 /// Latencies from 1 us to 60 s with two significant digits.
 fn histogram() -> Histogram<u64> {
-    Histogram::new_with_bounds(1, 60_000_000, 2).unwrap_or_else(|_| unreachable!("the bounds are constant and valid"))
+    Histogram::new_with_bounds(1, 60_000_000, 2)
+        .unwrap_or_else(|_| unreachable!("the bounds are constant and valid"))
 }
 
 /// One I/O in flight, again and again.
