@@ -137,23 +137,49 @@ fn one(release: Release, programs: &Programs, options: &Options) -> Ran {
     if options.keep {
         guest = guest.keep_in(kept());
     }
-    let mut counts = None;
-    let mut lines = |line: &str| {
-        println!("[{release}] {line}");
-        if let Some(found) = parse_counts(line) {
-            counts = Some(found);
-        }
-    };
+    let mut tally = Tally::default();
     let outcome = vm::run(&guest, &mut |event| match event {
         Event::Progress(line) => println!("[{release}] {line}"),
-        Event::Output(line) => lines(line),
+        Event::Output(line) => {
+            println!("[{release}] {line}");
+            tally.read(line);
+        }
     });
-    judge(release, outcome, counts)
+    judge(release, outcome, &tally)
+}
+
+/// What a guest has said about its cases.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Tally {
+    passed: usize,
+    failed: usize,
+    /// The guest's own count, which it prints when all cases have run.
+    total: Option<(usize, usize)>,
+}
+
+impl Tally {
+    fn read(&mut self, line: &str) {
+        if let Some(total) = parse_counts(line) {
+            self.total = Some(total);
+            return;
+        }
+        // `file::case ok 0.1 s`; what belongs to a case is indented.
+        let mut words = line.split(' ');
+        if words.next().is_some_and(|name| name.contains("::")) {
+            match words.next() {
+                Some("ok") => self.passed += 1,
+                Some("FAILED" | "FAILED:") => self.failed += 1,
+                _ => {}
+            }
+        }
+    }
 }
 
 /// A run is good when its kernel was, when all cases passed, and when its exit status and its count say so.
-fn judge(release: Release, outcome: Result<vm::Outcome, VmError>, counts: Option<(usize, usize)>) -> Ran {
-    let (passed, failed) = counts.unwrap_or((0, 0));
+fn judge(release: Release, outcome: Result<vm::Outcome, VmError>, tally: &Tally) -> Ran {
+    // A guest that stopped halfway still counts with what it did.
+    let (passed, failed) = tally.total.unwrap_or((tally.passed, tally.failed));
+    let complete = tally.total == Some((tally.passed, tally.failed));
     let mut ran =
         Ran { release, kernel: release.to_string(), passed, failed, took: Duration::ZERO, trouble: None };
     match outcome {
@@ -165,7 +191,7 @@ fn judge(release: Release, outcome: Result<vm::Outcome, VmError>, counts: Option
             for note in &outcome.notes {
                 println!("[{release}] console: {note}");
             }
-            if outcome.exit_code != 0 || failed > 0 || passed == 0 {
+            if outcome.exit_code != 0 || failed > 0 || passed == 0 || !complete {
                 ran.failed = failed.max(1);
                 let lines: Vec<&str> = outcome.console.lines().collect();
                 let console = lines[lines.len().saturating_sub(CONSOLE_LINES)..].join("\n");
@@ -217,6 +243,23 @@ mod tests {
     }
 
     #[test]
+    fn cases_are_tallied_line_by_line() {
+        let mut tally = Tally::default();
+        for line in [
+            "Linux 6.1.0, 3 cases",
+            "a::b ok 0.1 s",
+            "    a::note ok",
+            "a::c FAILED 1.0 s",
+            "a::d FAILED: still running",
+        ] {
+            tally.read(line);
+        }
+        assert_eq!(tally, Tally { passed: 1, failed: 2, total: None });
+        tally.read("1 passed, 2 failed");
+        assert_eq!(tally.total, Some((1, 2)));
+    }
+
+    #[test]
     fn memory_of_the_machine() {
         assert_eq!(available_mib("MemTotal: 9 kB\nMemAvailable:   2097152 kB\n"), Some(2048));
         assert_eq!(available_mib("MemTotal: 9 kB\n"), None);
@@ -226,7 +269,7 @@ mod tests {
     #[test]
     fn no_count_is_a_failure() {
         let error = VmError::OtherKernel { started: "a".into(), running: "b".into() };
-        let ran = judge(Release::V6_1, Err(error), None);
+        let ran = judge(Release::V6_1, Err(error), &Tally::default());
         assert_eq!((ran.passed, ran.failed), (0, 1));
         let summary = Summary { ran: vec![ran] };
         assert!(summary.verdict().is_err());
