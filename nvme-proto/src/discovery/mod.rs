@@ -7,14 +7,15 @@ mod entry;
 mod get_log_page;
 mod log;
 mod reader;
+mod terms;
 
-pub use entry::{
-    Authentication, DiscoveryEntry, EntryFlags, LogEntry, SecureChannel, SubsystemType, TcpSecurity,
-    TransportRequirements,
-};
+pub use entry::{DiscoveryEntry, LogEntry};
 pub use get_log_page::{GetLogPage, GetLogPageError, LogId, RetainAsyncEvent};
 pub use log::{DiscoveryLog, LogHeader};
 pub use reader::{LogReadError, LogReader, LogReaderLimits, Next};
+pub use terms::{
+    Authentication, EntryFlags, SecureChannel, SubsystemType, TcpSecurity, TransportRequirements,
+};
 
 /// TCP port of discovery services (IANA `nvme-disc`).
 pub const DEFAULT_PORT: u16 = 8009;

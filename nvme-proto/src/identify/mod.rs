@@ -5,8 +5,10 @@
 
 mod command;
 mod controller;
+mod kinds;
 mod namespace;
 
 pub use command::{Cns, IdentifyCommand};
-pub use controller::{ControllerType, DiscoveryControllerType, IdentifyController, Version};
+pub use controller::IdentifyController;
+pub use kinds::{ControllerType, DiscoveryControllerType, Version};
 pub use namespace::{IdentifyNamespace, LbaFormat};

@@ -11,7 +11,8 @@ use super::serde_as_text;
 /// 0 means "no namespace" and 0xffff_ffff "every namespace" ([`Nsid::BROADCAST`]); neither names one, so neither is a value of this
 /// type. Linux's target takes 1 to 0xffff_fffe as a directory name (kernel `drivers/nvme/target/configfs.c: nvmet_ns_make`).
 ///
-/// Text form: decimal digits without sign or leading zero, since the target's tree knows a namespace by exactly one name.
+/// Text form: decimal digits without sign or leading zero, so that one namespace has one name. (The kernel's tree takes
+/// `0x1` for namespace 1 as well.)
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[doc(alias = "NSID")]
 pub struct Nsid(NonZeroU32);

@@ -9,13 +9,15 @@ mod host_id;
 mod ids;
 mod ip;
 mod nqn;
+mod roles;
 mod text;
 
 pub use addr::{AddressFamily, TransportType, UnknownName};
 pub use host_id::{HostId, HostIdError};
 pub use ids::{Cntlid, Nsid, NsidError};
 pub use ip::{IpTraddr, IpTraddrError};
-pub use nqn::{DISCOVERY_NQN, HostNqn, Nqn, NqnError, NqnForm, SubsysNqn};
+pub use nqn::{DISCOVERY_NQN, Nqn, NqnError, NqnForm};
+pub use roles::{HostNqn, SubsysNqn};
 pub use text::{AddrTextError, Traddr, Trsvcid};
 
 /// Serialises a type through its text form (`Display` and `FromStr`).

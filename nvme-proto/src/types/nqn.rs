@@ -16,7 +16,7 @@ use super::{HostId, serde_as_text};
 pub const DISCOVERY_NQN: &str = "nqn.2014-08.org.nvmexpress.discovery";
 
 /// What stands before the UUID in a name made from one.
-const UUID_PREFIX: &str = "nqn.2014-08.org.nvmexpress:uuid:";
+pub(super) const UUID_PREFIX: &str = "nqn.2014-08.org.nvmexpress:uuid:";
 
 /// An NVMe Qualified Name: 1 to 223 bytes of UTF-8 that name a subsystem or a host.
 ///
@@ -45,7 +45,7 @@ const UUID_PREFIX: &str = "nqn.2014-08.org.nvmexpress:uuid:";
 /// nvmf_parse_options`.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[doc(alias = "NQN")]
-pub struct Nqn(String);
+pub struct Nqn(pub(super) String);
 
 /// Why a text or a field holds no usable [`Nqn`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
@@ -245,85 +245,6 @@ impl fmt::Debug for Nqn {
     }
 }
 
-/// A newtype over [`Nqn`] for one role.
-macro_rules! role {
-    ($(#[$meta:meta])* $name:ident) => {
-        $(#[$meta])*
-        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub struct $name(Nqn);
-
-        impl $name {
-            /// Checks a name.
-            ///
-            /// # Errors
-            /// Those of [`Nqn::new`].
-            pub fn new(text: impl Into<String>) -> Result<Self, NqnError> {
-                Nqn::new(text).map(Self)
-            }
-
-            /// Reads a name from a NUL-terminated field on the wire.
-            ///
-            /// # Errors
-            /// Those of [`Nqn::decode`].
-            pub fn decode(field: &[u8]) -> Result<Self, NqnError> {
-                Nqn::decode(field).map(Self)
-            }
-
-            /// The field on the wire: the name, then NULs.
-            #[must_use]
-            pub fn encode(&self) -> [u8; Nqn::FIELD_LEN] {
-                self.0.encode()
-            }
-
-            /// The name as text.
-            #[must_use]
-            pub fn as_str(&self) -> &str {
-                self.0.as_str()
-            }
-
-            /// The name without its role.
-            #[must_use]
-            pub const fn as_nqn(&self) -> &Nqn {
-                &self.0
-            }
-
-            /// Which of the standard's forms the name has.
-            #[must_use]
-            pub fn form(&self) -> NqnForm {
-                self.0.form()
-            }
-        }
-
-        impl From<$name> for Nqn {
-            fn from(name: $name) -> Self {
-                name.0
-            }
-        }
-
-        impl From<Nqn> for $name {
-            fn from(name: Nqn) -> Self {
-                Self(name)
-            }
-        }
-
-        impl FromStr for $name {
-            type Err = NqnError;
-
-            fn from_str(text: &str) -> Result<Self, NqnError> {
-                text.parse().map(Self)
-            }
-        }
-
-        impl fmt::Debug for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                fmt::Debug::fmt(&self.0, f)
-            }
-        }
-
-        text_impls!($name);
-    };
-}
-
 /// What all three types share.
 macro_rules! text_impls {
     ($name:ident) => {
@@ -383,66 +304,13 @@ macro_rules! text_impls {
     };
 }
 
+pub(super) use text_impls;
+
 text_impls!(Nqn);
-
-role! {
-    /// The name of an NVM subsystem: what a host connects to. See [`Nqn`] for the rules.
-    #[doc(alias = "SUBNQN")]
-    SubsysNqn
-}
-
-role! {
-    /// The name of a host: what a target allows or refuses. See [`Nqn`] for the rules.
-    #[doc(alias = "HOSTNQN")]
-    HostNqn
-}
 
 impl From<Nqn> for String {
     fn from(name: Nqn) -> Self {
         name.0
-    }
-}
-
-impl From<SubsysNqn> for String {
-    fn from(name: SubsysNqn) -> Self {
-        name.0.0
-    }
-}
-
-impl From<HostNqn> for String {
-    fn from(name: HostNqn) -> Self {
-        name.0.0
-    }
-}
-
-impl SubsysNqn {
-    /// The name every discovery service answers to.
-    #[must_use]
-    pub fn discovery() -> Self {
-        Self(Nqn(DISCOVERY_NQN.into()))
-    }
-
-    /// Whether this is that name. A discovery service may have a name of its own besides; that cannot be told from the name.
-    #[must_use]
-    pub fn is_discovery(&self) -> bool {
-        self.as_str() == DISCOVERY_NQN
-    }
-}
-
-impl HostNqn {
-    /// The name made from a UUID: `nqn.2014-08.org.nvmexpress:uuid:` and the UUID in lower case.
-    #[must_use]
-    pub fn from_uuid(id: HostId) -> Self {
-        Self(Nqn(alloc::format!("{UUID_PREFIX}{id}")))
-    }
-
-    /// The UUID in the name, if it was made from one.
-    #[must_use]
-    pub fn uuid(&self) -> Option<HostId> {
-        match self.form() {
-            NqnForm::Uuid(id) => Some(id),
-            _ => None,
-        }
     }
 }
 
@@ -491,8 +359,7 @@ mod tests {
             ("..", NqnError::DotName),
         ] {
             assert_eq!(Nqn::new(text), Err(error), "{text:?}");
-            assert_eq!(text.parse::<SubsysNqn>(), Err(error), "{text:?}");
-            assert_eq!(HostNqn::new(text), Err(error), "{text:?}");
+            assert_eq!(text.parse::<Nqn>(), Err(error), "{text:?}");
         }
         assert_eq!(Nqn::new("n".repeat(224)), Err(NqnError::TooLong { len: 224 }));
         // 223 characters, but more bytes.
@@ -528,13 +395,13 @@ mod tests {
 
     #[test]
     fn the_field_is_the_name_and_nuls() {
-        let name = SubsysNqn::new("mysub").unwrap();
+        let name = Nqn::new("mysub").unwrap();
         let field = name.encode();
         assert_eq!(field[..5], *b"mysub");
         assert!(field[5..].iter().all(|b| *b == 0));
-        assert_eq!(SubsysNqn::decode(&field), Ok(name));
+        assert_eq!(Nqn::decode(&field), Ok(name));
         // What is behind the NUL is ignored.
-        assert_eq!(SubsysNqn::decode(b"mysub\0junk/").unwrap(), "mysub");
+        assert_eq!(Nqn::decode(b"mysub\0junk/").unwrap(), "mysub");
     }
 
     #[test]
@@ -546,16 +413,5 @@ mod tests {
         let mut long: Vec<u8> = [b'n'; 224].into();
         long.push(0);
         assert_eq!(Nqn::decode(&long), Err(NqnError::TooLong { len: 224 }));
-    }
-
-    #[test]
-    fn host_names_from_a_uuid_give_it_back() {
-        let id: HostId = "1B4E28BA-2FA1-11D2-883F-0016D3CCA427".parse().unwrap();
-        let name = HostNqn::from_uuid(id);
-        assert_eq!(name.as_str(), "nqn.2014-08.org.nvmexpress:uuid:1b4e28ba-2fa1-11d2-883f-0016d3cca427");
-        assert_eq!(name.uuid(), Some(id));
-        assert_eq!(HostNqn::new("mysub").unwrap().uuid(), None);
-        assert!(SubsysNqn::discovery().is_discovery());
-        assert_eq!(SubsysNqn::new(DISCOVERY_NQN).unwrap(), SubsysNqn::discovery());
     }
 }
