@@ -1,4 +1,5 @@
 #![doc = include_str!("../README.md")]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![deny(unsafe_code)]
 
 pub mod discovery;
@@ -6,6 +7,9 @@ pub mod identity;
 pub mod kernel;
 pub mod list;
 pub mod options;
+#[cfg(any(test, feature = "testing"))]
+#[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
+pub mod testing;
 
 pub use discovery::DiscoveryRequest;
 #[cfg(target_os = "linux")]

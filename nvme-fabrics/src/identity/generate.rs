@@ -52,12 +52,12 @@ fn usable(id: HostId) -> Option<HostId> {
 }
 
 /// The UUID of a text file; device-tree strings end with a NUL.
-fn uuid_text(text: &str) -> Option<HostId> {
+pub(crate) fn uuid_text(text: &str) -> Option<HostId> {
     usable(text.trim_matches(|c: char| c.is_ascii_whitespace() || c == '\0').parse().ok()?)
 }
 
 /// The UUID of an SMBIOS type 1 structure: time-low, time-mid and time-high little-endian, the rest as it stands.
-fn smbios_uuid(raw: &[u8]) -> Option<HostId> {
+pub(crate) fn smbios_uuid(raw: &[u8]) -> Option<HostId> {
     let field: [u8; 16] = raw.get(SMBIOS_UUID)?.try_into().ok()?;
     if raw.first() != Some(&1) {
         return None;
@@ -66,7 +66,7 @@ fn smbios_uuid(raw: &[u8]) -> Option<HostId> {
 }
 
 /// 32 hexadecimal digits. systemd writes the word `uninitialized` before the first boot is through.
-fn machine_id(text: &str) -> Option<[u8; 16]> {
+pub(crate) fn machine_id(text: &str) -> Option<[u8; 16]> {
     let text = text.trim_ascii();
     if text.len() != 32 || !text.bytes().all(|b| b.is_ascii_hexdigit()) {
         return None;

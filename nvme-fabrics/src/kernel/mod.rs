@@ -15,6 +15,8 @@
 //!
 //! "Any" means that the code builds and is tested on every platform, against trees and devices made up for the purpose.
 
+#[cfg(target_os = "linux")]
+mod complete;
 pub mod connect;
 pub mod device;
 pub mod disconnect;

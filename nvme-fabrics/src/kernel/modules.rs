@@ -65,7 +65,7 @@ pub fn state(sysfs: &Sysfs, module: &str) -> ModuleState {
 }
 
 /// A line like `kernel/drivers/nvme/host/nvme-tcp.ko.xz: …`.
-fn is_module(line: &str, name: &str) -> bool {
+pub(crate) fn is_module(line: &str, name: &str) -> bool {
     let path = line.split(':').next().unwrap_or_default();
     let file = path.rsplit('/').next().unwrap_or_default();
     file.split_once(".ko").is_some_and(|(stem, _)| stem.replace('-', "_") == name)

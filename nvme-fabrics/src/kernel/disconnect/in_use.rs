@@ -101,7 +101,7 @@ fn mounted(line: &str, block: &Block) -> Option<InUse> {
 }
 
 /// mountinfo writes blank, tab, line end and backslash as `\` and three octal digits.
-fn unescaped(text: &str) -> String {
+pub(crate) fn unescaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some((before, after)) = rest.split_once('\\') {

@@ -28,6 +28,8 @@ use nvme_proto::SubsysNqn;
 
 pub use error::{DeleteFailure, DisconnectError};
 pub use in_use::InUse;
+#[cfg(any(test, feature = "testing"))]
+pub(crate) use in_use::unescaped;
 pub use plan::{DisconnectPlan, plan_disconnect};
 
 use super::names::{ControllerName, NameError, NamespaceName};

@@ -1,0 +1,222 @@
+//! For tests: the property that this crate's fuzz target checks, and a second reading of the option string.
+//!
+//! Part of the feature `testing`, and outside the promises of versioning.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use nvme_proto::{HostNqn, IpTraddr, SubsysNqn};
+
+pub use crate::kernel::device::ScriptedDevice;
+
+use crate::identity::{HostIdentity, generate};
+use crate::kernel::device::{OptionList, Reply};
+use crate::kernel::disconnect::{Selector, unescaped};
+use crate::kernel::log::{Record, rejection};
+use crate::kernel::modules::is_module;
+use crate::kernel::names::{ControllerName, GenericName, NamespaceName, PathName, SubsystemName};
+use crate::kernel::sysfs::{Address, ControllerState, DeviceNumber};
+use crate::options::ConnectOptions;
+
+/// How the kernel reads an option string: names, and values where there are some. Written from the kernel's grammar and not from the
+/// code that makes the strings, so that each checks the other.
+///
+/// Tokens end at commas and line ends; empty ones are skipped; the last of two equal ones wins; numbers may be decimal, octal (leading zero) or
+/// hexadecimal. `None`: the kernel answers EINVAL.
+#[must_use]
+pub fn kernel_reading(text: &str) -> Option<BTreeMap<String, String>> {
+    const TEXT: &[&str] =
+        &["transport", "traddr", "trsvcid", "nqn", "hostnqn", "hostid", "host_traddr", "host_iface"];
+    const NUMBER: &[&str] = &[
+        "queue_size",
+        "nr_io_queues",
+        "nr_write_queues",
+        "nr_poll_queues",
+        "reconnect_delay",
+        "ctrl_loss_tmo",
+        "keep_alive_tmo",
+        "fast_io_fail_tmo",
+        "tos",
+    ];
+    const FLAG: &[&str] = &["duplicate_connect", "disable_sqflow", "hdr_digest", "data_digest", "discovery"];
+    let mut options = BTreeMap::new();
+    let c_string = text.split('\0').next()?;
+    for token in c_string.split([',', '\n']).filter(|t| !t.is_empty()) {
+        let (name, value) = match token.split_once('=') {
+            Some((name, value)) if TEXT.contains(&name) && !value.is_empty() => (name, value.to_owned()),
+            Some((name, value)) if NUMBER.contains(&name) => (name, c_int(value)?.to_string()),
+            None if FLAG.contains(&token) => (token, String::new()),
+            _ => return None,
+        };
+        options.insert(name.to_owned(), value);
+    }
+    for required in ["transport", "nqn"] {
+        options.get(required)?;
+    }
+    Some(options)
+}
+
+/// `int` by the rules of `simple_strtol` with base 0.
+fn c_int(text: &str) -> Option<i32> {
+    let (negative, digits) = text.strip_prefix('-').map_or((false, text), |rest| (true, rest));
+    let (radix, digits) = match digits.strip_prefix("0x").or(digits.strip_prefix("0X")) {
+        Some(hex) => (16, hex),
+        None if digits.len() > 1 && digits.starts_with('0') => (8, digits),
+        None => (10, digits),
+    };
+    if digits.starts_with(['+', '-']) {
+        return None;
+    }
+    let value = i64::from_str_radix(digits, radix).ok()?;
+    i32::try_from(if negative { value.checked_neg()? } else { value }).ok()
+}
+
+/// Checks every text parser of this crate against one input.
+///
+/// * Nothing panics, whatever the bytes are.
+/// * What parses prints and parses to the same.
+/// * No text that a type accepts can change what the kernel reads in an option string.
+///
+/// # Panics
+/// When the property does not hold.
+pub fn text(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    names(&text);
+    devices(&text);
+    kernel_log(&text);
+    option_strings(&text);
+    let _ = generate::smbios_uuid(data);
+    let _ = generate::machine_id(&text);
+    let _ = generate::uuid_text(&text);
+    let _ = is_module(&text, "nvme_tcp");
+    assert!(unescaped(&text).len() <= text.len(), "an escape stands for one character");
+}
+
+fn names(text: &str) {
+    macro_rules! same_again {
+        ($($name:ty)*) => {$(
+            if let Ok(name) = text.parse::<$name>() {
+                assert_eq!(name.to_string(), text.strip_prefix("/dev/").unwrap_or(text));
+            }
+        )*};
+    }
+    same_again!(ControllerName SubsystemName NamespaceName GenericName PathName);
+    let kinds = [
+        text.parse::<ControllerName>().is_ok(),
+        text.parse::<NamespaceName>().is_ok(),
+        text.parse::<PathName>().is_ok(),
+        text.parse::<GenericName>().is_ok(),
+        text.parse::<SubsystemName>().is_ok(),
+    ];
+    assert!(kinds.iter().filter(|is| **is).count() <= 1, "{text} is of two kinds");
+    let [controller, namespace, ..] = kinds;
+    assert_eq!(Selector::device(text).is_ok(), controller || namespace);
+}
+
+fn devices(text: &str) {
+    let address = Address::parse(text);
+    assert_eq!(Address::parse(&address.to_string()), address);
+    assert_eq!(ControllerState::new(ControllerState::new(text).as_str()), ControllerState::new(text));
+    if let Some(number) = DeviceNumber::parse(text) {
+        assert_eq!(DeviceNumber::parse(&number.to_string()), Some(number));
+    }
+    if let OptionList::Listed(names) = OptionList::parse(text) {
+        assert!(names.iter().all(|n| !n.is_empty() && !n.contains([',', '\n', '='])));
+    }
+    if let Ok(reply) = Reply::parse(text) {
+        let again = format!("instance={},cntlid={}\n", reply.controller.instance(), reply.cntlid.0);
+        assert_eq!(Reply::parse(&again), Ok(reply));
+    }
+}
+
+fn kernel_log(text: &str) {
+    let _ = Record::parse(text);
+    // As a whole record, and as the message of one.
+    let message = format!("3,1,2,-;nvme nvme0: {text}");
+    for records in [vec![text], vec![message.as_str()], text.lines().collect()] {
+        if let Some(reason) = rejection::explain(&records, &BTreeSet::new()) {
+            assert!(!reason.to_string().is_empty());
+        }
+    }
+    let existing = BTreeSet::from([ControllerName::new(0)]);
+    assert_eq!(rejection::explain(&[message], &existing), None, "another controller's message");
+}
+
+/// The input as every text that goes into an option string.
+fn option_strings(text: &str) {
+    let host = HostIdentity::from_uuid(nvme_proto::HostId::from_bytes([7; 16]));
+    let base = |nqn: SubsysNqn, host: HostIdentity| {
+        ConnectOptions::tcp(std::net::Ipv4Addr::LOCALHOST.into_traddr(), 4420, nqn, host)
+    };
+    let plain = || SubsysNqn::discovery();
+    let made = [
+        text.parse::<SubsysNqn>().ok().and_then(|nqn| base(nqn, host.clone()).ok()),
+        text.parse::<HostNqn>().ok().and_then(|nqn| base(plain(), HostIdentity::for_nqn(nqn)).ok()),
+        text.parse::<IpTraddr>().ok().and_then(|a| ConnectOptions::tcp(a, 4420, plain(), host.clone()).ok()),
+        base(plain(), host.clone()).and_then(|o| o.host_iface(text)).ok(),
+    ];
+    for options in made.into_iter().flatten() {
+        check_option_string(&options);
+    }
+}
+
+trait IntoTraddr {
+    fn into_traddr(self) -> IpTraddr;
+}
+
+impl IntoTraddr for std::net::Ipv4Addr {
+    fn into_traddr(self) -> IpTraddr {
+        IpTraddr::new(self.into())
+    }
+}
+
+/// The kernel must read exactly the options that were set, each once, with their values.
+///
+/// # Panics
+/// When it does not.
+pub fn check_option_string(options: &ConnectOptions) {
+    let text = options.to_option_string();
+    let read = kernel_reading(&text);
+    assert!(read.is_some(), "the kernel refuses {text:?}");
+    let read = read.unwrap_or_default();
+    let names: Vec<&str> = options.option_names();
+    assert_eq!(names.iter().copied().collect::<BTreeSet<_>>(), read.keys().map(String::as_str).collect());
+    assert_eq!(names.len(), read.len(), "an option is there twice: {text}");
+    let is = |name: &str, want: Option<String>| assert_eq!(read.get(name).cloned(), want, "{name} in {text}");
+    is("transport", Some(options.transport().to_owned()));
+    is("traddr", options.traddr().map(ToString::to_string));
+    is("trsvcid", options.port().map(|p| p.to_string()));
+    is("nqn", Some(options.nqn().to_string()));
+    is("hostnqn", Some(options.host().nqn.to_string()));
+    is("hostid", Some(options.host().id.to_string()));
+    is("host_traddr", options.local_address().map(ToString::to_string));
+    is("host_iface", options.local_interface().map(str::to_owned));
+    assert!(text.len() < 4096, "a write of more than a page is refused");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_second_reading_knows_the_kernels_traps() {
+        let read = |rest: &str| kernel_reading(&format!("transport=tcp,nqn=x{rest}"));
+        for refused in [
+            ",foo=1",
+            ",tls=1",
+            ",hdr_digest=true",
+            ",queue_size=16abc",
+            ",queue_size=",
+            ",nqn=",
+            ",queue_size=4294967296",
+        ] {
+            assert_eq!(read(refused), None, "{refused}");
+        }
+        let value = |rest: &str, name: &str| read(rest).unwrap().get(name).cloned();
+        assert_eq!(value(",queue_size=0x20", "queue_size").as_deref(), Some("32"));
+        assert_eq!(value(",queue_size=020", "queue_size").as_deref(), Some("16"));
+        assert_eq!(value(",,\nctrl_loss_tmo=-1,", "ctrl_loss_tmo").as_deref(), Some("-1"));
+        assert_eq!(value(",nqn=y", "nqn").as_deref(), Some("y"), "the last one wins");
+        assert_eq!(kernel_reading("nqn=x"), None);
+        assert_eq!(kernel_reading(""), None);
+    }
+}
