@@ -15,8 +15,9 @@ use crate::tree::{Name, RelPath};
 /// | [`Unexport`](Self::Unexport) | exports are taken away | a port in service refuses changes (`EACCES`), an exported subsystem cannot go (`EBUSY`) |
 /// | [`RemovePortParts`](Self::RemovePortParts) | referrals, ANA groups | a port that holds some cannot go (`ENOTEMPTY`) |
 /// | [`RemovePort`](Self::RemovePort) | ports | frees their addresses |
-/// | [`TakeOffline`](Self::TakeOffline) | namespaces and pass-through are disabled | an enabled namespace refuses changes (`EBUSY`) |
+/// | [`TakeOffline`](Self::TakeOffline) | namespaces are disabled | an enabled namespace refuses changes (`EBUSY`) |
 /// | [`RemoveNamespace`](Self::RemoveNamespace) | namespaces | a subsystem that holds some cannot go (`ENOTEMPTY`) |
+/// | [`EndPassthru`](Self::EndPassthru) | pass-through is disabled | cannot come back while there are namespaces (`EINVAL`, since Linux 6.13) |
 /// | [`Forbid`](Self::Forbid) | permissions of hosts | they exclude `attr_allow_any_host` (`EINVAL`), a permitted host cannot go (`EBUSY`) |
 /// | [`RemoveSubsystem`](Self::RemoveSubsystem), [`RemoveHost`](Self::RemoveHost) | objects nothing refers to any more | – |
 /// | [`CreateHost`](Self::CreateHost), [`CreateSubsystem`](Self::CreateSubsystem) | objects | links need their targets (`ENOENT`) |
@@ -36,6 +37,7 @@ pub enum Phase {
     RemovePort,
     TakeOffline,
     RemoveNamespace,
+    EndPassthru,
     Forbid,
     RemoveSubsystem,
     RemoveHost,

@@ -4,8 +4,16 @@ use nvmet_configfs::testing::{plan_holds, text_holds};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
+/// 1000 cases, or `PROPTEST_CASES`.
+fn config() -> ProptestConfig {
+    match std::env::var_os("PROPTEST_CASES") {
+        Some(_) => ProptestConfig::default(),
+        None => ProptestConfig::with_cases(1000),
+    }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(3000))]
+    #![proptest_config(config())]
 
     #[test]
     fn any_state_is_reached_or_nothing_changes(data in vec(any::<u8>(), 0..400)) {

@@ -130,6 +130,18 @@ fn a_change_of_everything_is_undone_from_any_step() {
 }
 
 #[test]
+fn a_port_in_service_moves_to_another_transport_and_back() {
+    for kernel in [FakeKernel::V6_12, FakeKernel::V7_3] {
+        let within = guide().port(PortId(1), PortSpec::loopback().export(mysub()));
+        let there = |tree: &dyn Tree| {
+            reconcile(tree, &within, &Policy::default()).unwrap();
+            tree.mkdir(&path("ports/1/ana_groups/3")).unwrap();
+        };
+        fails_everywhere(kernel, &there, &guide(), Policy::default());
+    }
+}
+
+#[test]
 fn removed_clutter_of_other_tools_comes_back_exactly() {
     for kernel in FakeKernel::ALL {
         let steps = fails_everywhere(kernel, &clutter, &guide(), Policy::foreign(Foreign::Remove));

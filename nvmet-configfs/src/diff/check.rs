@@ -62,7 +62,7 @@ fn is_host(nqn: &SubsysNqn, observed: &Observed, spec: &TargetSpec) -> bool {
 }
 
 /// The transport of an observed port, when it is one that specs know.
-pub(super) fn transport(port: &ObservedPort) -> Option<PortTransport> {
+pub(crate) fn transport(port: &ObservedPort) -> Option<PortTransport> {
     let address = || {
         let number = text::unsigned(port.trsvcid().as_bytes(), 0xffff).ok()?;
         let traddr: nvme_proto::IpTraddr = port.traddr().parse().ok()?;

@@ -62,6 +62,8 @@ pub fn diff(observed: &Observed, spec: &TargetSpec, policy: &Policy) -> Result<P
     Ok(Plan { steps, spec: spec.clone(), policy: *policy })
 }
 
+pub(crate) use check::transport;
+
 struct Builder<'a> {
     steps: Vec<Step>,
     observed: &'a Observed,

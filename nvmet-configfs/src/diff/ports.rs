@@ -49,7 +49,9 @@ impl Builder<'_> {
         for (link, subsystem) in unexport {
             self.unlink(Phase::Unexport, path.at("subsystems").join(link), paths::subsystem(subsystem));
         }
-        self.change(Phase::SetPort, path, changes, || super::remove::port(path, there));
+        // When this is taken back, the exports are gone and come back after it.
+        let idle = || ObservedPort { subsystems: BTreeMap::new(), ..there.clone() };
+        self.change(Phase::SetPort, path, changes, || super::remove::port(path, &idle()));
 
         let mut links: Vec<(Name, Name)> = Vec::new();
         if changing {

@@ -88,7 +88,7 @@ fn subsystem(path: &RelPath, there: &ObservedSubsystem) -> Vec<Step> {
     if there.is_passthru() {
         let attr = passthru.at("enable");
         let undo = Undo::Restore(vec![(attr.clone(), b"1".to_vec())]);
-        steps.push(step(Phase::TakeOffline, Action::Write { attr, value: b"0".to_vec() }, undo));
+        steps.push(step(Phase::EndPassthru, Action::Write { attr, value: b"0".to_vec() }, undo));
     }
     let mut old = values(path, &there.attributes);
     if let Some(attributes) = &there.passthru {

@@ -9,7 +9,7 @@ use super::{
     Attributes, LinkTarget, Observed, ObservedHost, ObservedNamespace, ObservedPort, ObservedSubsystem,
     namespace_id, port_id,
 };
-use crate::diff::{Foreign, Policy};
+use crate::diff::{Foreign, Policy, transport};
 use crate::errno::Errno;
 use crate::spec::{NamespaceSpec, PortSpec, SubsystemSpec, TargetSpec};
 use crate::tree::{Entry, Name, NodeKind, RelPath, Tree, TreeError};
@@ -161,8 +161,15 @@ impl Reader<'_> {
             (Some(_), Some(_)) => Depth::All,
             _ => self.foreign_depth(&ADDRESS),
         };
-        let (attributes, extra) = self.object(path, &depth, &["subsystems", "ana_groups", "referrals"])?;
+        let known = ["subsystems", "ana_groups", "referrals"];
+        let (attributes, extra) = self.object(path, &depth, &known)?;
         let mut port = ObservedPort { attributes, subsystems, extra, ..ObservedPort::default() };
+        // A transport that changes may leave values behind that only a new port has.
+        let moves = spec.is_some_and(|spec| transport(&port).as_ref() != Some(&spec.transport));
+        let depth = if moves { Depth::All } else { depth };
+        if moves {
+            (port.attributes, port.extra) = self.object(path, &depth, &known)?;
+        }
         if matches!(depth, Depth::All) {
             for (group, into) in [("ana_groups", &mut port.ana_groups), ("referrals", &mut port.referrals)] {
                 for (name, path) in self.dirs(&path.at(group))? {
