@@ -2,11 +2,15 @@
 
 use crate::guest::Case;
 
+pub mod access;
+pub mod apply;
+pub mod network;
+mod scene;
 pub mod smoke;
 
 /// All cases, in the order they run: first what everything else stands on.
 pub fn all() -> Vec<Case> {
-    [smoke::CASES].concat()
+    [smoke::CASES, network::CASES, access::CASES, apply::CASES].concat()
 }
 
 #[cfg(test)]
