@@ -140,7 +140,7 @@ pub fn wait_live(
     })
 }
 
-/// Waits until a namespace of the controller is there: listed in sysfs, and with its device node.
+/// Waits until a namespace of the controller is there: listed in sysfs with its block size, and with its device node.
 ///
 /// # Errors
 /// [`WaitError::Gone`] as soon as the controller will never have one; [`WaitError::NoNamespace`] when the time is up.
@@ -200,10 +200,13 @@ fn wait_until<T>(
     })
 }
 
-/// Namespaces that the controller serves and whose device node exists.
+/// Namespaces that the controller serves and that can be used: the device node exists, and the kernel has finished the block device (it makes
+/// the queue's attributes last, after the node).
 fn ready_namespaces(sysfs: &Sysfs, controller: ControllerName) -> Vec<Namespace> {
     let Some(subsystem) = Subsystem::of_controller(sysfs, controller) else { return Vec::new() };
-    let ready = |n: &Namespace| n.is_served_by(controller) && sysfs.dev().join(n.name.to_string()).exists();
+    let ready = |n: &Namespace| {
+        n.is_served_by(controller) && n.block_size.is_some() && sysfs.dev().join(n.name.to_string()).exists()
+    };
     subsystem.namespaces.into_iter().filter(ready).collect()
 }
 
@@ -241,8 +244,12 @@ mod tests {
     const LONG: Duration = Duration::from_secs(20);
 
     #[test]
-    fn a_namespace_needs_its_device_node() {
+    fn a_namespace_needs_its_device_node_and_a_finished_block_device() {
         let f = Fixture::guide();
+        let queue = "sys/class/nvme-subsystem/nvme-subsys0/nvme0n1/queue/logical_block_size";
+        f.remove(queue);
+        assert!(wait_for_namespace(&f.sysfs(), NVME0, WhichNamespace::Any, SHORT).is_err());
+        f.file(queue, "512");
         assert_eq!(wait_for_namespace(&f.sysfs(), NVME0, WhichNamespace::Any, SHORT).unwrap().nsid, 1);
         f.remove("dev/nvme0n1");
         let error = wait_for_namespace(&f.sysfs(), NVME0, WhichNamespace::Any, SHORT).unwrap_err();

@@ -17,7 +17,7 @@ pub struct SubsystemBlock<'a> {
     pub host_nqn: Option<&'a str>,
     /// Host identifier; `None` for PCIe drives.
     pub host_id: Option<&'a str>,
-    /// The controllers, by number; empty for a subsystem that is kept without any.
+    /// The controllers, by number; empty for a subsystem whose namespaces are kept without any.
     pub controllers: Vec<&'a Controller>,
 }
 
@@ -39,7 +39,8 @@ pub fn blocks(inventory: &Inventory) -> Vec<SubsystemBlock<'_>> {
                 }),
             }
         }
-        if blocks.len() == first {
+        // One without anything only waits for its last user to let go.
+        if blocks.len() == first && !subsystem.namespaces.is_empty() {
             blocks.push(SubsystemBlock { subsystem, host_nqn: None, host_id: None, controllers: Vec::new() });
         }
     }
@@ -148,13 +149,13 @@ nvme-subsys0 - NQN=mysub
     #[test]
     fn what_nvme_hides_is_shown() {
         let f = Fixture::new();
-        f.subsystem("nvme-subsys4", "kept", &[]).controller(
-            "nvme9",
-            &[("state", "connecting"), ("transport", "tcp")],
-            &[],
-        );
+        f.subsystem("nvme-subsys3", "lingers", &[])
+            .subsystem("nvme-subsys4", "kept", &[])
+            .namespace("nvme-subsystem/nvme-subsys4", "nvme4n1", "1", "259:0")
+            .controller("nvme9", &[("state", "connecting"), ("transport", "tcp")], &[]);
         let text = subsystems(&Inventory::scan(&f.sysfs()).unwrap());
         assert!(text.contains("nvme-subsys4 - NQN=kept\n"), "{text}");
+        assert!(!text.contains("lingers"), "{text}");
         assert!(text.contains("               no controllers\n"), "{text}");
         assert!(text.ends_with("no subsystem yet\n\\\n +- nvme9 tcp connecting\n"), "{text}");
     }

@@ -59,6 +59,7 @@ impl Stage {
                 return Self::Identify;
             }
             Some(Rejection::AuthenticationRequired) => return Self::Authentication,
+            Some(Rejection::Initialize { .. }) => return Self::Initialize,
             _ => {}
         }
         match errno {
@@ -268,7 +269,7 @@ impl ConnectError {
     }
 }
 
-/// One line for each reason, then one for each error number.
+/// One line for each reason.
 fn refused_hint(target: &str, host: &str, rejection: Option<&Rejection>, errno: Option<Errno>) -> String {
     let from_log = match rejection {
         Some(Rejection::SubsystemNotFound { .. }) => {
@@ -283,6 +284,12 @@ fn refused_hint(target: &str, host: &str, rejection: Option<&Rejection>, errno: 
         Some(Rejection::InvalidParameter(BadParameter::CommandOffset(at))) if at == "44" => {
             "the queue size is not one that the target takes: ask for a smaller one"
         }
+        Some(Rejection::Initialize { text }) if text.contains("digest mismatch") => {
+            "the target does not agree to the digests that were asked for: do without them, or enable them there"
+        }
+        Some(Rejection::Initialize { .. }) => {
+            "something else than NVMe/TCP may listen at that port, or it demands TLS"
+        }
         Some(Rejection::ControllerBusy) => "try again later, or raise the target's limit",
         Some(Rejection::AuthenticationRequired) => "give the secret that the target expects",
         Some(Rejection::IdentityInUse { .. }) => {
@@ -292,12 +299,24 @@ fn refused_hint(target: &str, host: &str, rejection: Option<&Rejection>, errno: 
             "load its module: modprobe nvme-tcp, or nvme-loop for the loop transport"
         }
         Some(Rejection::NotDiscovery { .. }) => "connect without asking for discovery",
-        Some(Rejection::Other(text)) => return format!("the kernel log says: {text}"),
+        Some(Rejection::Other(text)) => {
+            // The log often only repeats the number ("failed to connect socket: -111"); then the number's own line says more.
+            let own = errno_hint(target, host, errno);
+            return match errno {
+                Some(Errno::EIO | Errno::EINVAL | Errno::ENODEV | Errno::ENOMEM | Errno::EOPNOTSUPP) => {
+                    format!("the kernel log says: {text}")
+                }
+                _ if own.is_empty() => format!("the kernel log says: {text}"),
+                _ => own,
+            };
+        }
         _ => "",
     };
-    if rejection.is_some() {
-        return from_log.to_owned();
-    }
+    if rejection.is_some() { from_log.to_owned() } else { errno_hint(target, host, errno) }
+}
+
+/// One line for each error number.
+fn errno_hint(target: &str, host: &str, errno: Option<Errno>) -> String {
     match errno {
         Some(Errno::EIO) => format!(
             "the target refused and the kernel log did not tell why; most likely {target} is not offered there, or \
@@ -407,5 +426,12 @@ mod tests {
         let error = refused(Errno::EINVAL.0, Some(Rejection::Other("something new".into())));
         let text = error.to_string();
         assert!(text.ends_with("invalid argument (the kernel log says: something new)"), "{text}");
+    }
+
+    #[test]
+    fn a_log_that_only_repeats_the_number_does_not_hide_the_hint() {
+        let repeated = Rejection::Other("failed to connect socket: -111".into());
+        let error = refused(Errno::ECONNREFUSED.0, Some(repeated));
+        assert_eq!(error.to_string(), refused(Errno::ECONNREFUSED.0, None).to_string());
     }
 }

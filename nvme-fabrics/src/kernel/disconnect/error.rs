@@ -21,7 +21,9 @@ pub enum DisconnectError {
         connected: Vec<String>,
     },
     /// The subsystem has no controller left; the kernel keeps its namespaces for a while.
-    #[error("{subsystem} has no controller to disconnect (the kernel removes its namespaces by itself)")]
+    #[error(
+        "{subsystem} is not connected any more: it has no controller (the kernel removes its namespaces by itself)"
+    )]
     NoControllers {
         /// The subsystem.
         subsystem: String,

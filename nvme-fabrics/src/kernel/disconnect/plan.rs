@@ -92,8 +92,10 @@ pub fn plan_disconnect(sysfs: &Sysfs, selector: &Selector) -> Result<DisconnectP
                 .map(|(_, c)| c)
                 .collect();
             if matched.is_empty()
-                && let Some(empty) =
-                    inventory.subsystems.iter().find(|s| s.nqn.as_deref() == Some(nqn.as_str()))
+                && let Some(empty) = inventory
+                    .subsystems
+                    .iter()
+                    .find(|s| s.nqn.as_deref() == Some(nqn.as_str()) && !s.namespaces.is_empty())
             {
                 return Err(DisconnectError::NoControllers { subsystem: words(empty) });
             }
@@ -236,6 +238,14 @@ mod tests {
             let error = plan(&f, selector).unwrap_err();
             assert!(matches!(error, DisconnectError::NoControllers { .. }), "{error}");
         }
+    }
+
+    #[test]
+    fn a_subsystem_that_only_lingers_is_not_connected() {
+        let f = Fixture::new();
+        f.subsystem("nvme-subsys0", "mysub", &[]);
+        let error = plan(&f, Selector::Subsystem("mysub".parse().unwrap())).unwrap_err();
+        assert!(matches!(error, DisconnectError::NothingMatched { .. }), "{error}");
     }
 
     #[test]

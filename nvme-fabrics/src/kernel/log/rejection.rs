@@ -12,6 +12,7 @@
 //! | `Connect command failed, error wo/DNR bit: …` | [`Rejection::Status`] |
 //! | `Subsystem … is not a discovery controller` | [`Rejection::NotDiscovery`] |
 //! | `Duplicate cntlid … with nvmeM, …` | [`Rejection::DuplicateController`] |
+//! | `queue …: bad type returned …`, `… digest mismatch …`, and the like | [`Rejection::Initialize`] |
 //!
 //! and after `nvme_fabrics: `
 //!
@@ -24,7 +25,7 @@
 //! Every other message of a warning or worse from the controller that was being made is kept as [`Rejection::Other`].
 //!
 //! Source: `drivers/nvme/host/fabrics.c: nvmf_log_connect_error, nvmf_host_add, nvmf_parse_options, nvmf_create_ctrl`,
-//! `core.c: nvme_init_subsystem, nvme_validate_cntlid`.
+//! `core.c: nvme_init_subsystem, nvme_validate_cntlid`, `tcp.c: nvme_tcp_init_connection`.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -100,6 +101,11 @@ pub enum Rejection {
         /// The kernel's words.
         text: String,
     },
+    /// The first exchange of NVMe/TCP failed: something else listens there, or the two sides cannot agree.
+    Initialize {
+        /// The kernel's words.
+        text: String,
+    },
     /// Host NQN and host identifier contradict a pair that a live controller uses. Since 6.5.
     IdentityInUse {
         /// The kernel's words.
@@ -139,6 +145,7 @@ impl fmt::Display for Rejection {
             Self::NotDiscovery { subsystem } => {
                 write!(f, "subsystem `{subsystem}` is not a discovery subsystem")
             }
+            Self::Initialize { text } => write!(f, "the first exchange of NVMe/TCP failed: {text}"),
             Self::DuplicateController { text } | Self::IdentityInUse { text } | Self::Other(text) => {
                 write!(f, "the kernel log says: {text}")
             }
@@ -195,6 +202,9 @@ fn specific(text: &str) -> Option<Rejection> {
     {
         return Some(Rejection::DuplicateController { text: text.to_owned() });
     }
+    if text.starts_with("queue ") && is_initialize(text) {
+        return Some(Rejection::Initialize { text: text.to_owned() });
+    }
     if text.starts_with("found same hostnqn ") || text.starts_with("found same hostid ") {
         return Some(Rejection::IdentityInUse { text: text.to_owned() });
     }
@@ -207,6 +217,21 @@ fn specific(text: &str) -> Option<Rejection> {
         return Some(Rejection::NoTransport { transport });
     }
     None
+}
+
+/// The complaints of `tcp.c: nvme_tcp_init_connection` about the target's answer.
+fn is_initialize(text: &str) -> bool {
+    [
+        ": bad type returned",
+        ": bad pdu length returned",
+        ": bad pfv returned",
+        "digest mismatch",
+        ": unsupported cpda returned",
+        ": invalid maxh2cdata returned",
+        ": failed to receive icresp",
+    ]
+    .iter()
+    .any(|words| text.contains(words))
 }
 
 /// What follows `Connect `.
@@ -295,6 +320,7 @@ mod tests {
                 "Duplicate cntlid 1 with nvme0, subsys mysub, rejecting",
                 R::DuplicateController { text: s("Duplicate cntlid 1 with nvme0, subsys mysub, rejecting") },
             ),
+            ("queue 0: bad type returned 0", R::Initialize { text: s("queue 0: bad type returned 0") }),
             ("queue 0: something new", R::Other(s("queue 0: something new"))),
         ] {
             assert_eq!(one(3, &format!("nvme nvme4: {text}")), Some(want), "{text}");
