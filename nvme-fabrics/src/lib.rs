@@ -1,4 +1,24 @@
 #![doc = include_str!("../README.md")]
+//!
+//! # Layers
+//!
+//! ```text
+//!   discovery                 list                          what users ask for
+//!   -------------------------------------------
+//!   kernel::{connect, wait, disconnect}                     operations: check first, do, wait until it is done
+//!   -------------------------------------------
+//!   kernel::{device, ioctl, log}      kernel::sysfs         the kernel's boundary: few verbs, each with a stand-in for tests
+//!   -------------------------------------------
+//!   options   identity   kernel::{names, errno}             typed values: what exists is valid
+//!   -------------------------------------------
+//!   nvme-proto                                              names, Identify, discovery log, status codes
+//! ```
+//!
+//! Each layer uses those below it only. The user-space host and target will stand beside `kernel`.
+//!
+//! # Panics
+//!
+//! No function outside the feature `testing` panics on any input, be it a caller's, a peer's or the kernel's.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![deny(unsafe_code)]
 

@@ -1,4 +1,5 @@
 //! A made-up sysfs tree for unit tests: directories and files as the kernel lays them out.
+#![cfg(test)]
 
 use std::fs;
 use std::path::{Path, PathBuf};
