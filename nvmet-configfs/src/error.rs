@@ -17,13 +17,7 @@ pub enum Error {
     Observe(#[from] TreeError),
     /// Applying failed and was undone.
     #[error(transparent)]
-    Apply(#[from] Box<ApplyError>),
-}
-
-impl From<ApplyError> for Error {
-    fn from(error: ApplyError) -> Self {
-        Self::Apply(Box::new(error))
-    }
+    Apply(#[from] ApplyError),
 }
 
 impl Error {
@@ -33,7 +27,8 @@ impl Error {
             Self::Spec(_) => None,
             Self::Observe(error) => Some(error.errno()),
             Self::Apply(error) => match &error.failure {
-                ApplyFailure::Step { source, .. } | ApplyFailure::Observe(source) => Some(source.errno()),
+                ApplyFailure::Step(failed) => Some(failed.source.errno()),
+                ApplyFailure::Observe(source) => Some(source.errno()),
                 ApplyFailure::Verify { .. } | ApplyFailure::Spec(_) => None,
             },
         }

@@ -235,8 +235,24 @@ pub enum Disruption {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Plan {
     pub(crate) steps: Vec<Step>,
-    pub(crate) spec: TargetSpec,
-    pub(crate) policy: Policy,
+    pub(crate) goal: Goal,
+}
+
+/// What a plan is for, so that its result can be verified.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Goal {
+    /// The target is as the spec says.
+    Spec(TargetSpec, Policy),
+    /// Nothing of what the spec names is left.
+    Withdrawn(TargetSpec),
+}
+
+impl Goal {
+    pub(crate) fn spec(&self) -> &TargetSpec {
+        match self {
+            Self::Spec(spec, _) | Self::Withdrawn(spec) => spec,
+        }
+    }
 }
 
 impl Plan {
@@ -276,9 +292,6 @@ impl Plan {
                 Action::Write { attr, value } if step.phase == Phase::TakeOffline && value == b"0" => {
                     let again = Action::Write { attr: attr.clone(), value: b"1".to_vec() };
                     let (Some(subsystem), Some(namespace)) = (nth(attr, 1), nth(attr, 3)) else { continue };
-                    if object != Object::NamespaceAttribute {
-                        continue;
-                    }
                     if later(i, &again) {
                         Disruption::NamespaceRestarts { subsystem, namespace }
                     } else {

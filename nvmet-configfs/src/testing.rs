@@ -71,7 +71,7 @@ fn namespace(choices: &mut Choices<'_>) -> NamespaceSpec {
     namespace.uuid = choices.some(|c| NsUuid([c.byte(); 16]));
     namespace.nguid = choices.some(|c| Nguid([c.byte(); 16]));
     match choices.below(4) {
-        0 => namespace.buffered(Buffering::Buffered),
+        0 => namespace.buffered(Buffering::PageCache),
         1 => namespace.buffered(Buffering::Direct),
         _ => namespace,
     }
@@ -218,7 +218,7 @@ pub fn plan_holds(data: &[u8]) {
         }
         Err(error) => Err(error).must("a readable tree"),
         Ok(applied) => {
-            assert!(applied.steps.len() <= at, "the failing call came too late to be one of the plan")
+            assert!(applied.steps().len() <= at, "the failing call came too late to be one of the plan");
         }
     }
 

@@ -4,7 +4,7 @@ use nvme_proto::{HostNqn, Nsid, SubsysNqn};
 use nvmet_configfs::{
     ApplyFailure, Errno, Error, FakeKernel, FakeTree, Foreign, HostAccess, Instrumented, NamespaceSpec,
     Policy, PortId, PortSpec, RelPath, Rollback, SubsystemSpec, TargetSpec, Tree, apply, clear, dump, plan,
-    reconcile,
+    reconcile, withdraw,
 };
 
 fn path(p: &str) -> RelPath {
@@ -90,7 +90,7 @@ fn fails_everywhere(
         tree.fail_mutation(step, Errno::EIO);
         match reconcile(&tree, spec, &policy) {
             Ok(applied) => {
-                assert_eq!(applied.steps.len(), step, "every call of the plan failed once");
+                assert_eq!(applied.steps().len(), step, "every call of the plan failed once");
                 let mutations = tree.mutations();
                 assert!(!reconcile(&tree, spec, &policy).unwrap().changed());
                 assert_eq!(tree.mutations(), mutations, "{kernel}: a second run writes");
@@ -98,7 +98,7 @@ fn fails_everywhere(
             }
             Err(Error::Apply(error)) => {
                 assert_eq!(error.rollback, Rollback::Complete, "{kernel}, step {step}");
-                assert!(matches!(error.failure, ApplyFailure::Step { index, .. } if index == step));
+                assert!(matches!(&error.failure, ApplyFailure::Step(failed) if failed.index == step));
                 assert_eq!(dump(&tree).unwrap(), before, "{kernel}, step {step}: {error}");
             }
             Err(error) => panic!("{kernel}, step {step}: {error}"),
@@ -283,6 +283,40 @@ fn clearing_empties_any_target() {
         assert!(clear(&tree).unwrap().changed());
         assert_eq!(dump(&tree).unwrap(), empty, "{kernel}");
         assert!(!clear(&tree).unwrap().changed());
+    }
+}
+
+#[test]
+fn withdrawing_removes_what_is_named_and_nothing_else() {
+    for kernel in FakeKernel::ALL {
+        let tree = Instrumented::new(FakeTree::new(kernel));
+        clutter(&tree);
+        let before = dump(&tree).unwrap();
+        reconcile(&tree, &other(), &Policy::default()).unwrap();
+        // Another tool exports our subsystem on its port, and permits one of our hosts.
+        tree.symlink(&path("ports/9/subsystems/ours"), &path("subsystems/mysub")).unwrap();
+        let link = path("subsystems/other/allowed_hosts/ours");
+        tree.symlink(&link, &path(&format!("hosts/{}", host(1)))).unwrap();
+        let made = dump(&tree).unwrap();
+        for step in 0.. {
+            tree.fail_mutation(step, Errno::EIO);
+            match withdraw(&tree, &other()) {
+                Ok(applied) => {
+                    assert_eq!(applied.steps().len(), step);
+                    break;
+                }
+                Err(error) => assert_eq!(dump(&tree).unwrap(), made, "{kernel}, step {step}: {error}"),
+            }
+            tree.clear_failures();
+        }
+        assert!(
+            tree.kind(&path(&format!("hosts/{}", host(1)))).unwrap().is_some(),
+            "still permitted elsewhere"
+        );
+        assert!(!withdraw(&tree, &other()).unwrap().changed());
+        tree.unlink(&link).unwrap();
+        assert!(withdraw(&tree, &other()).unwrap().changed());
+        assert_eq!(dump(&tree).unwrap(), before, "{kernel}");
     }
 }
 

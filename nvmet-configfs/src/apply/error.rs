@@ -21,18 +21,7 @@ pub struct ApplyError {
 #[non_exhaustive]
 pub enum ApplyFailure {
     /// A step failed.
-    Step {
-        /// Its place in the plan, from 0.
-        index: usize,
-        /// Steps of the plan.
-        of: usize,
-        /// The step.
-        step: Box<Step>,
-        /// What it is about, when its path does not say.
-        subject: Option<StepSubject>,
-        /// What the tree answered.
-        source: TreeError,
-    },
+    Step(Box<StepFailure>),
     /// All steps were done and the target still is not as wanted: the kernel stored another value without saying so, or
     /// another tool changed the target meanwhile.
     Verify {
@@ -43,6 +32,22 @@ pub enum ApplyFailure {
     Spec(SpecError),
     /// All steps were done and the target could not be read to verify it.
     Observe(TreeError),
+}
+
+/// A step that failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct StepFailure {
+    /// Its place in the plan, from 0.
+    pub index: usize,
+    /// Steps of the plan.
+    pub of: usize,
+    /// The step.
+    pub step: Step,
+    /// What it is about, when its path does not say.
+    pub subject: Option<StepSubject>,
+    /// What the tree answered.
+    pub source: TreeError,
 }
 
 /// What a step is about.
@@ -103,9 +108,9 @@ impl fmt::Display for Leftover {
 impl fmt::Display for ApplyFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Step { index, of, subject, source, .. } => {
-                write!(f, "step {} of {of} failed: {source}", index + 1)?;
-                match subject {
+            Self::Step(failed) => {
+                write!(f, "step {} of {} failed: {}", failed.index + 1, failed.of, failed.source)?;
+                match &failed.subject {
                     Some(subject) => write!(f, " [{subject}]"),
                     None => Ok(()),
                 }
@@ -139,9 +144,8 @@ impl std::error::Error for ApplyError {
     /// The error number of the failed call; its object and hint are part of the text already.
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match &self.failure {
-            ApplyFailure::Step { source, .. } | ApplyFailure::Observe(source) => {
-                std::error::Error::source(source)
-            }
+            ApplyFailure::Step(failed) => std::error::Error::source(&failed.source),
+            ApplyFailure::Observe(source) => std::error::Error::source(source),
             ApplyFailure::Verify { .. } | ApplyFailure::Spec(_) => None,
         }
     }

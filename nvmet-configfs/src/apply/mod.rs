@@ -3,25 +3,29 @@
 mod error;
 mod undo;
 
-use crate::diff::{Foreign, Policy, diff};
+use crate::diff::{Foreign, Policy, diff, diff_withdraw};
 use crate::error::Error;
 use crate::object::Object;
-use crate::observe::observe_for;
-use crate::plan::{Action, Plan, Step, Undo};
+use crate::observe::{observe, observe_for};
+use crate::plan::{Action, Goal, Plan, Step, Undo};
 use crate::spec::{DevicePath, PortTransport, TargetSpec};
 use crate::tree::{RelPath, Tree, TreeError};
 
-pub use error::{ApplyError, ApplyFailure, Leftover, Rollback, StepSubject};
+pub use error::{ApplyError, ApplyFailure, Leftover, Rollback, StepFailure, StepSubject};
 
 /// What was done.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Applied {
-    /// The steps, in the order they were done.
-    pub steps: Vec<Step>,
+    steps: Vec<Step>,
 }
 
 impl Applied {
+    /// The steps, in the order they were done.
+    pub fn steps(&self) -> &[Step] {
+        &self.steps
+    }
+
     /// Whether anything was written.
     pub fn changed(&self) -> bool {
         !self.steps.is_empty()
@@ -47,9 +51,9 @@ pub fn apply(tree: &dyn Tree, plan: &Plan) -> Result<Applied, ApplyError> {
                 undo::settle(tree, rewritten, fresh, rebuild, &mut leftovers);
             }
             undo::all(tree, plan.steps.get(..index).unwrap_or_default(), &mut leftovers);
-            let subject = subject(&plan.spec, step.path());
-            let of = plan.steps.len();
-            let failure = ApplyFailure::Step { index, of, step: Box::new(step.clone()), subject, source };
+            let subject = subject(plan.goal.spec(), step.path());
+            let failed = StepFailure { index, of: plan.steps.len(), step: step.clone(), subject, source };
+            let failure = ApplyFailure::Step(Box::new(failed));
             return Err(ApplyError { failure, rollback: Rollback::from_leftovers(leftovers) });
         }
     }
@@ -84,6 +88,15 @@ pub fn plan(tree: &dyn Tree, spec: &TargetSpec, policy: &Policy) -> Result<Plan,
     Ok(diff(&observed, spec, policy)?)
 }
 
+/// Removes exactly what `spec` names, whole and whatever state it is in, and nothing else: see [`diff_withdraw`].
+///
+/// # Errors
+/// As [`reconcile`].
+pub fn withdraw(tree: &dyn Tree, spec: &TargetSpec) -> Result<Applied, Error> {
+    let observed = observe(tree)?;
+    Ok(apply(tree, &diff_withdraw(&observed, spec))?)
+}
+
 /// Removes every host, subsystem and port: hosts that are connected are disconnected.
 ///
 /// # Errors
@@ -103,8 +116,14 @@ fn perform(tree: &dyn Tree, action: &Action) -> Result<(), TreeError> {
 }
 
 fn verify(tree: &dyn Tree, plan: &Plan) -> Result<(), ApplyFailure> {
-    let observed = observe_for(tree, &plan.spec, &plan.policy).map_err(ApplyFailure::Observe)?;
-    match diff(&observed, &plan.spec, &plan.policy) {
+    let rest = match &plan.goal {
+        Goal::Spec(spec, policy) => {
+            let observed = observe_for(tree, spec, policy).map_err(ApplyFailure::Observe)?;
+            diff(&observed, spec, policy)
+        }
+        Goal::Withdrawn(spec) => Ok(diff_withdraw(&observe(tree).map_err(ApplyFailure::Observe)?, spec)),
+    };
+    match rest {
         Ok(rest) if rest.is_empty() => Ok(()),
         Ok(rest) => Err(ApplyFailure::Verify { differences: rest.steps }),
         Err(error) => Err(ApplyFailure::Spec(error)),
@@ -128,6 +147,3 @@ fn subject(spec: &TargetSpec, path: &RelPath) -> Option<StepSubject> {
         _ => None,
     }
 }
-
-#[cfg(all(test, feature = "testing"))]
-mod tests;

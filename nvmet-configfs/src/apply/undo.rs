@@ -3,6 +3,7 @@
 use super::error::Leftover;
 use super::perform;
 use crate::plan::{Action, Step, Undo, Values};
+use crate::text;
 use crate::tree::{RelPath, Tree};
 
 /// Takes steps back, the last one first. What fails is noted, the rest is done nevertheless.
@@ -53,7 +54,7 @@ pub(super) fn settle(
 }
 
 fn differs(tree: &dyn Tree, attr: &RelPath, value: &[u8]) -> bool {
-    tree.read(attr).map_or(true, |now| now.strip_suffix(b"\n").unwrap_or(&now) != value)
+    tree.read(attr).map_or(true, |now| text::line(&now) != value)
 }
 
 /// Removes an object and makes it again with its old values.

@@ -6,11 +6,12 @@ mod namespaces;
 mod ports;
 mod remove;
 mod subsystems;
+mod withdraw;
 
 use crate::attr::{Restore, restore};
 use crate::object::Object;
 use crate::observe::Observed;
-use crate::plan::{Action, Phase, Plan, Step, Undo, Values};
+use crate::plan::{Action, Goal, Phase, Plan, Step, Undo, Values};
 use crate::spec::{SpecError, TargetSpec};
 use crate::tree::{Name, RelPath};
 
@@ -59,10 +60,11 @@ pub fn diff(observed: &Observed, spec: &TargetSpec, policy: &Policy) -> Result<P
     builder.ports();
     let mut steps = builder.steps;
     steps.sort_by_key(|step| step.phase); // stable: within a phase in the order of the objects
-    Ok(Plan { steps, spec: spec.clone(), policy: *policy })
+    Ok(Plan { steps, goal: Goal::Spec(spec.clone(), *policy) })
 }
 
 pub(crate) use check::transport;
+pub use withdraw::diff_withdraw;
 
 struct Builder<'a> {
     steps: Vec<Step>,
@@ -157,6 +159,3 @@ mod paths {
         RelPath::root().at("ports").join(name)
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -6,7 +6,7 @@ use super::subsystems::free_name;
 use super::{Builder, Change, Foreign, check, paths};
 use crate::attr::{REWRITTEN_BY_ENABLE, Restore, restore};
 use crate::object::Object;
-use crate::observe::{LinkTarget, ObservedPort, port_id};
+use crate::observe::{LinkTarget, ObservedPort};
 use crate::plan::{Action, Phase, Undo, Values};
 use crate::spec::PortSpec;
 use crate::tree::{Name, RelPath};
@@ -15,10 +15,8 @@ impl Builder<'_> {
     pub(super) fn ports(&mut self) {
         let (spec, observed) = (self.spec, self.observed);
         for (id, wanted) in &spec.ports {
-            let plain = Name::from(*id);
-            let there = observed.ports.get_key_value(&plain);
-            match there.or_else(|| observed.ports.iter().find(|(name, _)| port_id(name) == Some(*id))) {
-                None => self.create_port(&paths::port(&plain), wanted),
+            match observed.named_port(*id) {
+                None => self.create_port(&paths::port(&Name::from(*id)), wanted),
                 Some((name, there)) => self.change_port(&paths::port(name), there, wanted),
             }
         }

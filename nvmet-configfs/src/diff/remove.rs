@@ -7,7 +7,7 @@ use crate::observe::{
     Attributes, LinkTarget, ObservedHost, ObservedNamespace, ObservedPort, ObservedSubsystem, port_id,
 };
 use crate::plan::{Action, Phase, Step, Undo, Values};
-use crate::tree::{Name, RelPath};
+use crate::tree::RelPath;
 
 impl Builder<'_> {
     pub(super) fn remove_foreign(&mut self) {
@@ -16,12 +16,9 @@ impl Builder<'_> {
         }
         let (spec, observed) = (self.spec, self.observed);
         for (name, there) in &observed.ports {
-            // Of several spellings of an id the plain one stays, or else the first.
-            let chosen = port_id(name).filter(|id| spec.ports.contains_key(id)).and_then(|id| {
-                let plain = Name::from(id);
-                let first = || observed.ports.keys().find(|n| port_id(n) == Some(id));
-                observed.ports.get_key_value(&plain).map(|(n, _)| n).or_else(first)
-            });
+            // Of several spellings of an id only one is the spec's.
+            let named = port_id(name).filter(|id| spec.ports.contains_key(id));
+            let chosen = named.and_then(|id| observed.named_port(id)).map(|(chosen, _)| chosen);
             if chosen != Some(name) {
                 self.steps.extend(port(&paths::port(name), there));
             }
@@ -43,14 +40,14 @@ fn step(phase: Phase, action: Action, undo: Undo) -> Step {
     Step { phase, action, undo }
 }
 
-fn unlink(phase: Phase, link: RelPath, target: RelPath) -> Step {
+pub(super) fn unlink(phase: Phase, link: RelPath, target: RelPath) -> Step {
     step(phase, Action::Unlink { link, target }, Undo::Link)
 }
 
 /// The values that make a new object like this one, in the order they are stored in.
 fn values(dir: &RelPath, attributes: &Attributes) -> Values {
     let mut readable: Vec<_> =
-        attributes.iter().filter_map(|(name, value)| Some((name, value.ok()?))).collect();
+        attributes.entries().filter_map(|(name, value)| Some((name, value.ok()?))).collect();
     readable.sort_by(|(a, _), (b, _)| attr::rank(a).cmp(&attr::rank(b)));
     let mut values = Values::new();
     for (name, value) in readable {
@@ -63,7 +60,7 @@ fn values(dir: &RelPath, attributes: &Attributes) -> Values {
     values
 }
 
-fn host(path: &RelPath, there: &ObservedHost) -> Step {
+pub(super) fn host(path: &RelPath, there: &ObservedHost) -> Step {
     let undo = Undo::Recreate(values(path, &there.attributes));
     step(Phase::RemoveHost, Action::RemoveDir(path.clone()), undo)
 }
@@ -74,7 +71,7 @@ pub(super) fn namespace(path: &RelPath, there: &ObservedNamespace) -> Vec<Step> 
     vec![step(Phase::RemoveNamespace, Action::RemoveDir(path.clone()), undo)]
 }
 
-fn subsystem(path: &RelPath, there: &ObservedSubsystem) -> Vec<Step> {
+pub(super) fn subsystem(path: &RelPath, there: &ObservedSubsystem) -> Vec<Step> {
     let mut steps = Vec::new();
     for (name, there) in &there.namespaces {
         steps.extend(namespace(&path.at("namespaces").join(name), there));

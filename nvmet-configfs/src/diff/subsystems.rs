@@ -51,7 +51,7 @@ impl Builder<'_> {
         self.change(Phase::SetSubsystem, path, changes, Vec::new);
         self.change_access(path, there, &wanted.access);
         for (nsid, namespace) in &wanted.namespaces {
-            match there.namespace(*nsid) {
+            match there.named_namespace(*nsid) {
                 None => self.create_namespace(&path.at("namespaces").join(&Name::from(*nsid)), namespace),
                 Some((name, there)) => {
                     self.change_namespace(&path.at("namespaces").join(name), there, namespace);
@@ -62,7 +62,7 @@ impl Builder<'_> {
             for (name, namespace) in &there.namespaces {
                 // Of several spellings of an id the one that was chosen above stays.
                 let named = namespace_id(name).filter(|id| wanted.namespaces.contains_key(id));
-                let chosen = named.and_then(|id| there.namespace(id)).map(|(chosen, _)| chosen);
+                let chosen = named.and_then(|id| there.named_namespace(id)).map(|(chosen, _)| chosen);
                 if chosen != Some(name) {
                     self.remove_namespace(&path.at("namespaces").join(name), namespace);
                 }
@@ -93,8 +93,12 @@ impl Builder<'_> {
             }
         }
         match wanted {
-            HostAccess::Any if !there.allows_any_host() => self.rewrite(Phase::Access, attr, "1", old),
-            HostAccess::Only(_) if there.allows_any_host() => self.rewrite(Phase::Access, attr, "0", old),
+            HostAccess::Any if there.allow_any_host() != Some(true) => {
+                self.rewrite(Phase::Access, attr, "1", old);
+            }
+            HostAccess::Only(_) if there.allow_any_host() == Some(true) => {
+                self.rewrite(Phase::Access, attr, "0", old);
+            }
             _ => {}
         }
         self.permit(path, hosts, &permitted, &kept_links);

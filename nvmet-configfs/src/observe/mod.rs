@@ -8,7 +8,7 @@ mod reader;
 use std::collections::BTreeMap;
 use std::fmt;
 
-use nvme_proto::Nsid;
+use nvme_proto::{HostNqn, Nsid, SubsysNqn};
 
 use crate::attr;
 use crate::errno::Errno;
@@ -40,6 +40,27 @@ impl Observed {
     pub fn is_empty(&self) -> bool {
         self.hosts.is_empty() && self.subsystems.is_empty() && self.ports.is_empty()
     }
+
+    /// A host.
+    pub fn host(&self, nqn: &HostNqn) -> Option<&ObservedHost> {
+        self.hosts.get(&Name::from(nqn))
+    }
+
+    /// A subsystem.
+    pub fn subsystem(&self, nqn: &SubsysNqn) -> Option<&ObservedSubsystem> {
+        self.subsystems.get(&Name::from(nqn))
+    }
+
+    /// The port of an id. The plain spelling is preferred to others (`0x1`).
+    pub fn port(&self, id: PortId) -> Option<&ObservedPort> {
+        self.named_port(id).map(|(_, port)| port)
+    }
+
+    /// The same with its directory name.
+    pub(crate) fn named_port(&self, id: PortId) -> Option<(&Name, &ObservedPort)> {
+        let other = || self.ports.iter().find(|(name, _)| port_id(name) == Some(id));
+        self.ports.get_key_value(&Name::from(id)).or_else(other)
+    }
 }
 
 /// A host.
@@ -69,9 +90,9 @@ pub struct ObservedSubsystem {
 }
 
 impl ObservedSubsystem {
-    /// Whether any host may connect.
-    pub fn allows_any_host(&self) -> bool {
-        self.attributes.flag("attr_allow_any_host")
+    /// Whether any host may connect; `None` when that was not read.
+    pub fn allow_any_host(&self) -> Option<bool> {
+        text::boolean(self.attributes.get("attr_allow_any_host")?)
     }
 
     /// The serial number, without the blanks it is padded with.
@@ -89,8 +110,13 @@ impl ObservedSubsystem {
         self.passthru.as_ref().is_some_and(|p| p.flag("enable"))
     }
 
-    /// The namespace of an id: its directory name and state. The plain spelling is preferred to others (`0x1`).
-    pub fn namespace(&self, nsid: Nsid) -> Option<(&Name, &ObservedNamespace)> {
+    /// The namespace of an id. The plain spelling is preferred to others (`0x1`).
+    pub fn namespace(&self, nsid: Nsid) -> Option<&ObservedNamespace> {
+        self.named_namespace(nsid).map(|(_, namespace)| namespace)
+    }
+
+    /// The same with its directory name.
+    pub(crate) fn named_namespace(&self, nsid: Nsid) -> Option<(&Name, &ObservedNamespace)> {
         let plain = Name::from(nsid);
         let other = || self.namespaces.iter().find(|(name, _)| namespace_id(name) == Some(nsid));
         self.namespaces.get_key_value(&plain).or_else(other)
@@ -226,7 +252,7 @@ pub struct Attributes(BTreeMap<Name, Result<Vec<u8>, Errno>>);
 impl Attributes {
     /// The value as the kernel printed it, without its newline; `None` when the attribute was not read or cannot be.
     pub fn get(&self, name: &str) -> Option<&[u8]> {
-        self.iter().find(|(n, _)| n.as_bytes() == name.as_bytes()).and_then(|(_, v)| v.ok())
+        self.entries().find(|(n, _)| n.as_bytes() == name.as_bytes()).and_then(|(_, v)| v.ok())
     }
 
     /// The same, as text.
@@ -239,8 +265,20 @@ impl Attributes {
         self.get(name).and_then(text::boolean) == Some(true)
     }
 
-    /// All of them by name; an error where the kernel does not let it be read (`revalidate_size`).
-    pub fn iter(&self) -> impl Iterator<Item = (&Name, Result<&[u8], Errno>)> {
+    /// Those that can be shown, by name: names are text, values are without their newline. Secrets are left out; ask for
+    /// them with [`get`](Self::get).
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        let shown = self.entries().filter(|(name, _)| !attr::is_secret(name));
+        shown.filter_map(|(name, value)| Some((name.to_str()?, value.ok()?)))
+    }
+
+    /// Those that the kernel does not let be read (`revalidate_size`), with what it answered.
+    pub fn unreadable(&self) -> impl Iterator<Item = (&Name, Errno)> {
+        self.entries().filter_map(|(name, value)| Some((name, value.err()?)))
+    }
+
+    /// All of them.
+    pub(crate) fn entries(&self) -> impl Iterator<Item = (&Name, Result<&[u8], Errno>)> {
         self.0.iter().map(|(name, value)| (name, value.as_deref().map_err(|e| *e)))
     }
 
@@ -261,7 +299,7 @@ impl Attributes {
 
 impl fmt::Debug for Attributes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let shown = self.iter().map(|(name, value)| {
+        let shown = self.entries().map(|(name, value)| {
             let value = match value {
                 Ok(_) if attr::is_secret(name) => "(secret)".to_owned(),
                 Ok(value) => value.escape_ascii().to_string(),

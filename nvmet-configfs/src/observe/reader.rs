@@ -12,6 +12,7 @@ use super::{
 use crate::diff::{Foreign, Policy, transport};
 use crate::errno::Errno;
 use crate::spec::{NamespaceSpec, PortSpec, SubsystemSpec, TargetSpec};
+use crate::text;
 use crate::tree::{Entry, Name, NodeKind, RelPath, Tree, TreeError};
 
 /// Reads the whole state of a target.
@@ -212,12 +213,7 @@ impl Reader<'_> {
     /// Reads one attribute. One that is not there is left out, one that cannot be read is kept as such.
     fn read_into(&self, dir: &RelPath, name: Name, into: &mut Attributes) -> Result<(), TreeError> {
         match self.tree.read(&dir.join(&name)) {
-            Ok(mut value) => {
-                if value.last() == Some(&b'\n') {
-                    value.pop();
-                }
-                into.insert(name, Ok(value));
-            }
+            Ok(value) => into.insert(name, Ok(text::line(&value).to_vec())),
             Err(e) if e.errno() == Errno::ENOENT => {}
             Err(e) if matches!(e.errno(), Errno::EACCES | Errno::EINVAL | Errno::EIO) => {
                 into.insert(name, Err(e.errno()));

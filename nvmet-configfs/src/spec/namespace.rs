@@ -1,6 +1,7 @@
 //! Namespaces: what of a subsystem is offered to hosts.
 
 use std::fmt;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use crate::text;
@@ -35,9 +36,9 @@ pub struct NamespaceSpec {
 /// How a namespace reaches its device, for [`NamespaceSpec::buffered`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Buffering {
-    /// Through the page cache.
-    Buffered,
-    /// Past it.
+    /// Through the page cache (`buffered_io` = 1).
+    PageCache,
+    /// Past it, by direct I/O (`buffered_io` = 0).
     Direct,
 }
 
@@ -71,7 +72,7 @@ impl NamespaceSpec {
     /// With this way to the device.
     #[must_use]
     pub fn buffered(mut self, buffering: Buffering) -> Self {
-        self.buffered_io = Some(buffering == Buffering::Buffered);
+        self.buffered_io = Some(buffering == Buffering::PageCache);
         self
     }
 }
@@ -98,6 +99,12 @@ pub enum DevicePathError {
     TooLong {
         /// Its length in bytes.
         len: usize,
+    },
+    /// Not UTF-8.
+    #[error("device path {} is not UTF-8", .path.display())]
+    NotUtf8 {
+        /// The path.
+        path: PathBuf,
     },
     /// A NUL or a newline, which would end the path early.
     #[error("device path holds a control character at byte {at}")]
@@ -135,9 +142,19 @@ impl DevicePath {
     }
 }
 
-impl AsRef<std::path::Path> for DevicePath {
-    fn as_ref(&self) -> &std::path::Path {
+impl AsRef<Path> for DevicePath {
+    fn as_ref(&self) -> &Path {
         self.0.as_ref()
+    }
+}
+
+impl TryFrom<&Path> for DevicePath {
+    type Error = DevicePathError;
+    fn try_from(path: &Path) -> Result<Self, DevicePathError> {
+        match path.to_str() {
+            Some(text) => Self::new(text),
+            None => Err(DevicePathError::NotUtf8 { path: path.into() }),
+        }
     }
 }
 

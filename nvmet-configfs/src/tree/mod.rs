@@ -14,7 +14,7 @@ mod fake;
 #[cfg(feature = "testing")]
 mod instrumented;
 #[cfg(target_os = "linux")]
-mod os;
+pub(crate) mod os;
 mod path;
 
 use std::fmt;

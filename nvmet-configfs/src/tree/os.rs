@@ -92,7 +92,7 @@ impl OsTree {
         let root = root.as_ref();
         let tree = Self::open_unchecked(root).map_err(|error| match error {
             OpenError::Os { source: Errno::ENOENT, path } => {
-                let mounted = path.parent().is_some_and(|p| is_configfs(p));
+                let mounted = path.parent().is_some_and(is_configfs);
                 if mounted { OpenError::NvmetNotLoaded { path } } else { OpenError::NotMounted { path } }
             }
             other => other,
