@@ -88,7 +88,15 @@ fn fuzz_one(toolchain: Toolchain, target: &str, time: Duration) -> Result<(), St
     // 25 s for one input is a hang; the memory limit is libFuzzer's default, said aloud.
     command.args(["--", "-timeout=25", "-rss_limit_mb=2048"]);
     command.arg(format!("-max_total_time={}", time.as_secs().max(1)));
-    run(&mut command)
+    let output = command.output()?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    if output.status.success() {
+        // `Done 4711 runs in 6 second(s)`: the rest is of use only after a failure.
+        println!("{}", said.lines().rfind(|line| line.starts_with("Done ")).unwrap_or("ended"));
+        return Ok(());
+    }
+    println!("{}{said}", String::from_utf8_lossy(&output.stdout));
+    Err(StepError::new(format!("{target} ended with {}", output.status)))
 }
 
 /// Copies the files of a folder; gives their number. A folder that is not there has none.
