@@ -93,10 +93,10 @@ impl Builder<'_> {
             }
         }
         match wanted {
-            HostAccess::Any if there.allow_any_host() != Some(true) => {
+            HostAccess::Any if !there.allows_any_host() => {
                 self.rewrite(Phase::Access, attr, "1", old);
             }
-            HostAccess::Only(_) if there.allow_any_host() == Some(true) => {
+            HostAccess::Only(_) if there.allows_any_host() => {
                 self.rewrite(Phase::Access, attr, "0", old);
             }
             _ => {}

@@ -90,9 +90,9 @@ pub struct ObservedSubsystem {
 }
 
 impl ObservedSubsystem {
-    /// Whether any host may connect; `None` when that was not read.
-    pub fn allow_any_host(&self) -> Option<bool> {
-        text::boolean(self.attributes.get("attr_allow_any_host")?)
+    /// Whether any host may connect.
+    pub fn allows_any_host(&self) -> bool {
+        self.attributes.flag("attr_allow_any_host")
     }
 
     /// The serial number, without the blanks it is padded with.
@@ -265,16 +265,10 @@ impl Attributes {
         self.get(name).and_then(text::boolean) == Some(true)
     }
 
-    /// Those that can be shown, by name: names are text, values are without their newline. Secrets are left out; ask for
-    /// them with [`get`](Self::get).
-    pub fn iter(&self) -> impl Iterator<Item = (&str, &[u8])> {
-        let shown = self.entries().filter(|(name, _)| !attr::is_secret(name));
-        shown.filter_map(|(name, value)| Some((name.to_str()?, value.ok()?)))
-    }
-
-    /// Those that the kernel does not let be read (`revalidate_size`), with what it answered.
-    pub fn unreadable(&self) -> impl Iterator<Item = (&Name, Errno)> {
-        self.entries().filter_map(|(name, value)| Some((name, value.err()?)))
+    /// Those that can be shown, by name: the value without its newline, or what the kernel answered where it does not let it
+    /// be read (`revalidate_size`). Secrets are left out; ask for them with [`get`](Self::get).
+    pub fn iter(&self) -> impl Iterator<Item = (&Name, Result<&[u8], Errno>)> {
+        self.entries().filter(|(name, _)| !attr::is_secret(name))
     }
 
     /// All of them.
