@@ -1,6 +1,7 @@
 //! Whether a kernel module of the host is there.
 
 use std::io;
+#[cfg(target_os = "linux")]
 use std::process::Command;
 
 use super::sysfs::{Sysfs, read_bounded};

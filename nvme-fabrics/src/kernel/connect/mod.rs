@@ -65,7 +65,8 @@ pub fn connect_with(
 ) -> Result<Connected, ConnectError> {
     let target = || options.to_string();
     preflight::check_options(device, options)?;
-    let before = Inventory::scan(sysfs).map_err(|source| ConnectError::Scan { target: target(), source })?;
+    let before =
+        Inventory::scan_quietly(sysfs).map_err(|source| ConnectError::Scan { target: target(), source })?;
     preflight::check_live_controllers(&before, options)?;
     let existing: BTreeSet<ControllerName> = before.controllers().map(|(_, c)| c.name).collect();
 
@@ -92,7 +93,7 @@ fn refused(
     let errno = error.errno();
     // Somebody else may have connected between the look at sysfs and the write: look again, it names the controller.
     if matches!(errno, Some(Errno::EALREADY | Errno::EINVAL))
-        && let Ok(now) = Inventory::scan(sysfs)
+        && let Ok(now) = Inventory::scan_quietly(sysfs)
         && let Err(conflict) = preflight::check_live_controllers(&now, options)
     {
         return conflict;

@@ -129,20 +129,25 @@ impl DisconnectPlan {
         }
         let start = Instant::now();
         let (sender, results) = mpsc::channel();
-        for controller in &self.controllers {
-            let (sender, sysfs, connection) = (sender.clone(), sysfs.clone(), controller.clone());
+        let mut removed = Vec::new();
+        let mut failed = Vec::new();
+        let mut waiting: Vec<Controller> = Vec::new();
+        for connection in self.controllers {
+            let (sender, sysfs, copy) = (sender.clone(), sysfs.clone(), connection.clone());
             // The write cannot be interrupted, so it does not hold up this thread beyond the deadline.
-            std::thread::spawn(move || {
-                let result = delete(&sysfs, &connection);
-                // The receiver is gone when the time was up: nobody to tell.
-                let _ = sender.send((connection, result));
-            });
+            let started =
+                std::thread::Builder::new().name(format!("delete-{}", copy.name)).spawn(move || {
+                    let result = delete(&sysfs, &copy);
+                    // The receiver is gone when the time was up: nobody to tell.
+                    let _ = sender.send((copy, result));
+                });
+            match started {
+                Ok(_) => waiting.push(connection),
+                Err(source) => failed.push(DeleteFailure::Refused { controller: connection.name, source }),
+            }
         }
         drop(sender);
 
-        let mut removed = Vec::new();
-        let mut failed = Vec::new();
-        let mut waiting: Vec<Controller> = self.controllers;
         while let Ok((connection, result)) = results.recv_timeout(timeout.saturating_sub(start.elapsed())) {
             waiting.retain(|c| c.name != connection.name);
             let left = timeout.saturating_sub(start.elapsed());

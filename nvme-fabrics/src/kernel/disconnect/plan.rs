@@ -64,7 +64,7 @@ impl fmt::Display for DisconnectPlan {
 /// [`DisconnectError::NothingMatched`], [`DisconnectError::NoControllers`] and [`DisconnectError::NotFabrics`] when there is nothing to disconnect;
 /// [`DisconnectError::Scan`] when sysfs cannot be read.
 pub fn plan_disconnect(sysfs: &Sysfs, selector: &Selector) -> Result<DisconnectPlan, DisconnectError> {
-    let inventory = Inventory::scan(sysfs)?;
+    let inventory = Inventory::scan_quietly(sysfs)?;
     let matched: Vec<&Controller> = match selector {
         Selector::All => inventory.controllers().map(|(_, c)| c).filter(|c| c.is_fabrics()).collect(),
         Selector::Controller(name) => inventory.controller(*name).into_iter().collect(),

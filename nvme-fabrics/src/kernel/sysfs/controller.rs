@@ -116,6 +116,8 @@ pub struct Controller {
     pub reconnect_delay: Option<Duration>,
     /// How long I/O waits for a lost controller.
     pub fast_io_fail: Option<FastIoFail>,
+    /// Number of the sysfs directory, which the next controller of the same name does not get.
+    pub(crate) directory: Option<u64>,
 }
 
 impl Controller {
@@ -148,6 +150,7 @@ impl Controller {
             reconnect_delay: seconds_or_off(&dir, "reconnect_delay").flatten(),
             fast_io_fail: seconds_or_off(&dir, "fast_io_fail_tmo")
                 .map(|s| s.map_or(FastIoFail::Off, FastIoFail::After)),
+            directory: inode(&dir),
         })
     }
 
@@ -167,16 +170,33 @@ impl Controller {
     }
 
     /// Whether this is still the connection that `earlier` was, not another one that got its number.
+    ///
+    /// The controller identifier decides nothing: the target gives another one at every reconnect.
     pub(crate) fn is_same_connection(&self, earlier: &Self) -> bool {
         // What is not known yet (first connect) or not any more (going away) decides nothing.
-        let differ = |a: &Option<String>, b: &Option<String>| matches!((a, b), (Some(a), Some(b)) if a != b);
-        !(differ(&self.subsystem_nqn, &earlier.subsystem_nqn)
-            || differ(&self.host_nqn, &earlier.host_nqn)
-            || differ(&self.host_id, &earlier.host_id)
-            || differ(&self.address.traddr, &earlier.address.traddr)
-            || differ(&self.address.trsvcid, &earlier.address.trsvcid)
-            || matches!((self.cntlid, earlier.cntlid), (Some(a), Some(b)) if a != b))
+        fn differ<T: PartialEq>(a: Option<&T>, b: Option<&T>) -> bool {
+            matches!((a, b), (Some(a), Some(b)) if a != b)
+        }
+        !(differ(self.directory.as_ref(), earlier.directory.as_ref())
+            || differ(self.subsystem_nqn.as_ref(), earlier.subsystem_nqn.as_ref())
+            || differ(self.host_nqn.as_ref(), earlier.host_nqn.as_ref())
+            || differ(self.host_id.as_ref(), earlier.host_id.as_ref())
+            || differ(self.address.traddr.as_ref(), earlier.address.traddr.as_ref())
+            || differ(self.address.trsvcid.as_ref(), earlier.address.trsvcid.as_ref()))
     }
+}
+
+/// The inode of the directory that the name in `/sys/class/nvme` leads to.
+#[cfg(unix)]
+fn inode(dir: &Path) -> Option<u64> {
+    use std::os::unix::fs::MetadataExt as _;
+    std::fs::metadata(dir).ok().map(|m| m.ino())
+}
+
+/// There are no such numbers here, and no sysfs.
+#[cfg(not(unix))]
+fn inode(_: &Path) -> Option<u64> {
+    None
 }
 
 /// A time-out attribute: `Some(None)` is `off` (or negative), `None` is unknown.
@@ -281,14 +301,24 @@ mod tests {
 
     #[test]
     fn another_connection_with_the_same_number_is_noticed() {
-        let base = [("state", "live\n"), ("subsysnqn", "a\n"), ("hostnqn", "h\n"), ("cntlid", "1\n")];
-        let (_r1, one) = tree(&base);
-        let one = one.unwrap();
-        let (_r2, other) = tree(&[("state", "live\n"), ("subsysnqn", "b\n"), ("hostnqn", "h\n")]);
-        assert!(!other.unwrap().is_same_connection(&one));
-        let (_r3, going) = tree(&[("state", "deleting\n"), ("subsysnqn", "a\n")]);
-        assert!(going.unwrap().is_same_connection(&one));
-        let (_r4, again) = tree(&[("state", "live\n"), ("subsysnqn", "a\n"), ("cntlid", "2\n")]);
-        assert!(!again.unwrap().is_same_connection(&one));
+        let root = tempfile::tempdir().unwrap();
+        let dir = root.path().join("sys/class/nvme/nvme2");
+        fs::create_dir_all(&dir).unwrap();
+        let put = |name: &str, text: &str| fs::write(dir.join(name), text).unwrap();
+        let read = || Controller::read(&Sysfs::at(root.path()), ControllerName::new(2)).unwrap();
+        for (name, text) in [("state", "live"), ("subsysnqn", "a"), ("hostnqn", "h"), ("cntlid", "1")] {
+            put(name, text);
+        }
+        let one = read();
+        put("cntlid", "2");
+        put("state", "connecting");
+        assert!(read().is_same_connection(&one), "a reconnect changes the identifier");
+        put("subsysnqn", "b");
+        assert!(!read().is_same_connection(&one));
+        put("subsysnqn", "(efault)");
+        assert!(read().is_same_connection(&one), "what is not known decides nothing");
+        let mut twin = one.clone();
+        twin.directory = one.directory.map(|n| n + 1);
+        assert!(cfg!(not(unix)) || !twin.is_same_connection(&one), "the same parameters once more");
     }
 }

@@ -67,9 +67,24 @@ pub struct Inventory {
 impl Inventory {
     /// Reads the trees. A machine without the NVMe modules has an empty inventory.
     ///
+    /// Reading how many blocks are in use makes the kernel (since 6.8) ask live controllers, at most every few seconds; a controller whose target has
+    /// just died delays the scan until the kernel notices. [`scan_quietly`](Self::scan_quietly) asks nobody.
+    ///
     /// # Errors
     /// [`ScanError`] when there is no sysfs at all or its directories refuse to be read.
     pub fn scan(sysfs: &Sysfs) -> Result<Self, ScanError> {
+        Self::scan_with(sysfs, AskController::Yes)
+    }
+
+    /// As [`scan`](Self::scan), but no command is sent to any controller: the blocks in use stay unknown.
+    ///
+    /// # Errors
+    /// As [`scan`](Self::scan).
+    pub fn scan_quietly(sysfs: &Sysfs) -> Result<Self, ScanError> {
+        Self::scan_with(sysfs, AskController::No)
+    }
+
+    fn scan_with(sysfs: &Sysfs, ask: AskController) -> Result<Self, ScanError> {
         let class = sysfs.sys().join("class");
         std::fs::read_dir(&class).map_err(|source| ScanError::NoSysfs { path: class, source })?;
         let controllers_dir = sysfs.class("nvme");
@@ -82,7 +97,7 @@ impl Inventory {
         let mut listed = BTreeSet::new();
         let mut subsystems = Vec::new();
         for name in entries(&sysfs.class("nvme-subsystem"), SubsystemName::parse) {
-            if let Some(subsystem) = Subsystem::read(sysfs, name) {
+            if let Some(subsystem) = Subsystem::read(sysfs, name, ask) {
                 listed.extend(subsystem.controllers.iter().map(|c| c.name));
                 subsystems.push(subsystem);
             }
@@ -122,32 +137,33 @@ impl Inventory {
 }
 
 impl Subsystem {
-    /// The subsystem of one controller, with everything in it. `None` while the controller has none, or when it is gone.
+    /// The subsystem of one controller, with everything in it but the blocks in use (no command is sent). `None` while the controller has none, or when it is gone.
     #[must_use]
     pub fn of_controller(sysfs: &Sysfs, controller: ControllerName) -> Option<Self> {
         let class = sysfs.class("nvme-subsystem");
         let link = |s: &SubsystemName| class.join(s.to_string()).join(controller.to_string());
         let name = entries(&class, SubsystemName::parse).into_iter().find(|s| link(s).exists())?;
-        Self::read(sysfs, name)
+        Self::read(sysfs, name, AskController::No)
     }
 
     /// Reads one subsystem. `None` when it vanished meanwhile.
-    fn read(sysfs: &Sysfs, name: SubsystemName) -> Option<Self> {
+    fn read(sysfs: &Sysfs, name: SubsystemName, ask: AskController) -> Option<Self> {
         let dir = sysfs.class("nvme-subsystem").join(name.to_string());
         let controllers: Vec<Controller> = entries(&dir, ControllerName::parse)
             .into_iter()
             .filter_map(|controller| Controller::read(sysfs, controller))
             .collect();
         let live = |c: &Controller| c.state.is_live();
-        let ask = if controllers.iter().any(live) { AskController::Yes } else { AskController::No };
+        let only_if = |live: bool| if live { ask } else { AskController::No };
+        let ask_head = only_if(controllers.iter().any(live));
 
         let mut namespaces: Vec<Namespace> = entries(&dir, NamespaceName::parse)
             .into_iter()
-            .filter_map(|n| Namespace::read(sysfs, &dir, n, NamespaceParent::Subsystem, ask))
+            .filter_map(|n| Namespace::read(sysfs, &dir, n, NamespaceParent::Subsystem, ask_head))
             .collect();
         for controller in &controllers {
             let controller_dir = sysfs.class("nvme").join(controller.name.to_string());
-            let ask = if live(controller) { AskController::Yes } else { AskController::No };
+            let ask = only_if(live(controller));
             for path in entries(&controller_dir, PathName::parse) {
                 if let Some(head) = namespaces
                     .iter_mut()
@@ -288,6 +304,8 @@ mod tests {
         let f = Fixture::guide();
         f.file("sys/class/nvme-subsystem/nvme-subsys0/nvme0n1/nuse", "7");
         assert_eq!(scan(&f).subsystems[0].namespaces[0].used_blocks, Some(7));
+        let quiet = Inventory::scan_quietly(&f.sysfs()).unwrap();
+        assert_eq!(quiet.subsystems[0].namespaces[0].used_blocks, None);
         f.file("sys/class/nvme/nvme0/state", "connecting");
         assert_eq!(scan(&f).subsystems[0].namespaces[0].used_blocks, None);
     }
