@@ -191,7 +191,7 @@ fn foreign(choices: &mut Choices<'_>, tree: &dyn Tree) {
 ///
 /// # Panics
 /// When that does not hold.
-pub fn plan_holds(data: &[u8]) {
+pub fn plan(data: &[u8]) {
     let mut choices = Choices(data);
     let kernel = FakeKernel::ALL[usize::from(choices.below(3))];
     let tree = Instrumented::new(FakeTree::new(kernel).with_controller("/dev/nvme0"));
@@ -248,7 +248,7 @@ pub fn plan_holds(data: &[u8]) {
 ///
 /// # Panics
 /// When that does not hold.
-pub fn text_holds(data: &[u8]) {
+pub fn text(data: &[u8]) {
     use crate::observe::LinkTarget;
     use crate::text;
 

@@ -182,6 +182,14 @@ impl ObservedPort {
         !self.subsystems.is_empty()
     }
 
+    /// The subsystems it exports, by name, as far as the names are text.
+    pub fn exported(&self) -> impl Iterator<Item = &str> {
+        self.subsystems.values().filter_map(|target| match target {
+            LinkTarget::Subsystem(name) => name.to_str(),
+            _ => None,
+        })
+    }
+
     /// The transport (`addr_trtype`); empty when not set.
     pub fn trtype(&self) -> &str {
         self.attributes.text("addr_trtype").unwrap_or("")
