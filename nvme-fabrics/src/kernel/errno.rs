@@ -52,7 +52,7 @@ errnos! {
     EINTR = 4, "interrupted";
     EIO = 5, "input/output error";
     ENXIO = 6, "no such device or address";
-    EAGAIN = 11, "try again";
+    EAGAIN = 11, "no answer, or not possible right now";
     ENOMEM = 12, "out of memory";
     EACCES = 13, "permission denied";
     EFAULT = 14, "bad address";

@@ -419,6 +419,11 @@ mod tests {
         let unknown = Rejection::SubsystemNotFound { subsystem: "s".into() };
         assert!(!refused(Errno::EIO.0, Some(unknown)).is_retryable());
         assert!(!refused(Errno::EIO.0, None).is_retryable());
+        let log = |text: &str| Some(Rejection::Initialize { text: text.to_owned() });
+        let silent = "queue 0: failed to receive icresp, error -11";
+        assert!(refused(Errno::EAGAIN.0, None).is_retryable());
+        assert!(refused(Errno::EAGAIN.0, log(silent)).is_retryable());
+        assert!(!refused(Errno::EINVAL.0, log("queue 0: bad pfv returned 1")).is_retryable());
     }
 
     #[test]
