@@ -237,6 +237,10 @@ impl ConnectError {
             Self::Refused {
                 rejection: Some(Rejection::ControllerBusy | Rejection::ConnectionLost), ..
             } => true,
+            // No answer, or the connection closed: as without the log's words.
+            Self::Refused { rejection: Some(Rejection::Initialize { text }), .. } => {
+                text.contains("failed to receive icresp")
+            }
             Self::Refused { rejection: Some(rejection), .. } if !matches!(rejection, Rejection::Other(_)) => {
                 false
             }
