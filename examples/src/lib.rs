@@ -2,6 +2,9 @@
 
 pub mod cli;
 pub mod filesystem;
+pub mod guide;
 pub mod host;
+pub mod place;
 pub mod profile;
+pub mod tree;
 pub mod vm;

@@ -9,6 +9,7 @@ use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::RwLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -178,13 +179,16 @@ pub fn run(
     }
     let files = (0..profile.jobs).map(|_| open_direct(path, direction)).collect::<Result<Vec<_>, _>>()?;
     let stop = AtomicBool::new(false);
-    let started = Instant::now();
+    // Held while the threads are made: on a small machine the first ones would keep the last ones from being born.
+    let gate = RwLock::new(());
+    let mut started = Instant::now();
     let (results, kept_going) = thread::scope(|scope| {
+        let closed = gate.write();
         let mut workers = Vec::with_capacity(profile.jobs * profile.io_depth);
         for (job, file) in files.iter().enumerate() {
             for slot in 0..profile.io_depth {
-                let worker =
-                    Worker { path, file, blocks, direction, block_size: profile.block_size, stop: &stop };
+                let block_size = profile.block_size;
+                let worker = Worker { path, file, blocks, direction, block_size, stop: &stop, gate: &gate };
                 let seed = (job * profile.io_depth + slot) as u64;
                 match thread::Builder::new()
                     .stack_size(64 << 10)
@@ -198,6 +202,8 @@ pub fn run(
                 }
             }
         }
+        drop(closed);
+        started = Instant::now();
         let mut kept_going = true;
         while started.elapsed() < profile.runtime && !stop.load(Ordering::Relaxed) {
             thread::sleep(Duration::from_millis(100).min(profile.runtime.saturating_sub(started.elapsed())));
@@ -257,6 +263,7 @@ struct Worker<'a> {
     direction: Direction,
     block_size: usize,
     stop: &'a AtomicBool,
+    gate: &'a RwLock<()>,
 }
 
 impl Worker<'_> {
@@ -267,6 +274,7 @@ impl Worker<'_> {
         let start = memory.as_ptr().align_offset(ALIGNMENT);
         let buffer = &mut memory[start..start + self.block_size];
         random.fill(buffer);
+        drop(self.gate.read());
         while !self.stop.load(Ordering::Relaxed) {
             let offset = random.u64(0..self.blocks) * self.block_size as u64;
             let begun = Instant::now();

@@ -24,6 +24,7 @@ pub const CASES: &[Case] = &[
         "apply::a_failure_at_any_step_of_removing_is_undone",
         a_failure_at_any_step_of_removing_is_undone,
     ),
+    Case::new("apply::foreign_objects_are_left_alone", foreign_objects_are_left_alone),
     Case::new("apply::removal_takes_what_others_put_inside", removal_takes_what_others_put_inside),
 ];
 
@@ -134,6 +135,21 @@ fn a_failure_at_any_step_of_removing_is_undone(ctx: &mut Ctx) -> Result<(), Fail
     scene::load(ctx)?;
     scene::configure(&rich(&ctx.ram_disk(0)?, &ctx.ram_disk(1)?)?)?;
     every_failure_is_undone(ctx, &TargetSpec::new(), Foreign::Remove)?;
+    scene::clear_target()
+}
+
+fn foreign_objects_are_left_alone(ctx: &mut Ctx) -> Result<(), Failure> {
+    scene::load(ctx)?;
+    scene::configure(&rich(&ctx.ram_disk(0)?, &ctx.ram_disk(1)?)?)?;
+    let theirs = ctx.nvmet_dump()?;
+    let nqn = scene::subsystem("nqn.2024-05.org.example:ours")?;
+    let ours = TargetSpec::new()
+        .subsystem(nqn.clone(), scene::open_subsystem(&ctx.ram_disk(2)?)?)
+        .port(PortId(9), PortSpec::tcp("127.0.0.1".parse()?, 4499).export(nqn));
+    let tree = scene::configure(&ours)?;
+    ensure!(ctx.nvmet_dump()? != theirs, "nothing was made");
+    nvmet_configfs::withdraw(&tree, &ours)?;
+    ensure_eq!(ctx.nvmet_dump()?, theirs, "the tree after only our objects went");
     scene::clear_target()
 }
 

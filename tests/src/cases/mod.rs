@@ -4,13 +4,15 @@ use crate::guest::Case;
 
 pub mod access;
 pub mod apply;
+pub mod guide;
+pub mod mistakes;
 pub mod network;
 mod scene;
 pub mod smoke;
 
 /// All cases, in the order they run: first what everything else stands on.
 pub fn all() -> Vec<Case> {
-    [smoke::CASES, network::CASES, access::CASES, apply::CASES].concat()
+    [smoke::CASES, guide::CASES, access::CASES, network::CASES, apply::CASES, mistakes::CASES].concat()
 }
 
 #[cfg(test)]

@@ -1,0 +1,162 @@
+//! `guide`: "NVMe over TCP: configure a target, discover, connect, list, run fio's random 4k profile, disconnect", from
+//! start to end, on this machine's kernel or on a Debian kernel in QEMU.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use clap::Parser;
+use nvme_examples::guide::{Guide, Telling};
+use nvme_examples::vm::{self, Event, Guest, Release};
+use nvme_examples::{cli, host, place};
+use nvme_proto::{HostNqn, IpTraddr, SubsysNqn};
+use serde_json::json;
+
+/// The NVMe over TCP guide as a program: every step in order, each shown with what it did.
+#[derive(Parser)]
+#[command(name = "guide", version)]
+struct Args {
+    /// Use this machine's kernel (root; nvmet-tcp and nvme-tcp loadable)
+    #[arg(long, conflicts_with = "vm")]
+    kernel: bool,
+    /// Boot a Debian kernel (6.1, 6.12 or 7) in QEMU and use that
+    #[arg(long, value_name = "RELEASE", num_args = 0..=1, default_missing_value = "6.12")]
+    vm: Option<Release>,
+    /// The disk to export; its content is destroyed. Without it a temporary file (--kernel) or RAM disk (--vm)
+    #[arg(long, value_name = "PATH")]
+    device: Option<PathBuf>,
+    /// Use the device although it holds data
+    #[arg(long, requires = "device")]
+    overwrite: bool,
+    /// NQN of the subsystem
+    #[arg(short = 'n', long, value_name = "NQN", default_value = "mysub")]
+    nqn: SubsysNqn,
+    /// Address the target listens on
+    #[arg(short = 'a', long, value_name = "ADDR", default_value = "127.0.0.1")]
+    traddr: IpTraddr,
+    /// TCP port the target listens on
+    #[arg(short = 's', long, value_name = "PORT", default_value_t = 4420)]
+    trsvcid: u16,
+    /// Connect with this host NQN, and let only it in
+    #[arg(short = 'q', long, value_name = "NQN")]
+    hostnqn: Option<HostNqn>,
+    /// Seconds that each direction of the I/O profile runs
+    #[arg(long, value_name = "SECS", default_value = "5", value_parser = host::seconds)]
+    runtime: Duration,
+    /// Print the steps as JSON at the end
+    #[arg(long)]
+    json: bool,
+}
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    let release = match (args.vm, args.kernel) {
+        (Some(release), _) => Some(release),
+        (None, true) => None,
+        (None, false) => match place::kernel_can() {
+            Ok(()) => {
+                eprintln!(
+                    "using this machine's kernel: it is Linux, you are root, and both modules can be loaded"
+                );
+                None
+            }
+            Err(why) => {
+                eprintln!("using a Debian kernel in QEMU, since this machine's own cannot be used: {why}");
+                Some(Release::default())
+            }
+        },
+    };
+    match release {
+        Some(release) => in_vm(&args, release),
+        None => cli::exit(on_kernel(&args)),
+    }
+}
+
+fn on_kernel(args: &Args) -> cli::Outcome {
+    let guide = Guide {
+        device: args.device.clone(),
+        overwrite: args.overwrite,
+        nqn: args.nqn.clone(),
+        traddr: args.traddr.clone(),
+        trsvcid: args.trsvcid,
+        host_nqn: args.hostnqn.clone(),
+        runtime: args.runtime,
+    };
+    let stop = Arc::new(AtomicBool::new(false));
+    let flag = Arc::clone(&stop);
+    ctrlc::set_handler(move || flag.store(true, Ordering::Relaxed))?;
+
+    let played = guide.play(if args.json { Telling::Quiet } else { Telling::Text }, stop);
+    if args.json {
+        cli::print_json(&json!({ "version": host::JSON_VERSION, "steps": played.steps }))?;
+    }
+    match (played.outcome, played.put_back) {
+        (Ok(()), Ok(())) if args.json => Ok(()),
+        (Ok(()), Ok(())) => Ok(cli::print("done: the whole guide worked, and nothing is left behind")?),
+        (Err(error), Ok(())) | (Ok(()), Err(error)) => Err(error.into()),
+        (Err(error), Err(left)) => {
+            eprintln!("error: {}", cli::explain(&left));
+            Err(error.into())
+        }
+    }
+}
+
+/// Boots the release and plays the guide there, with the same arguments and this very program.
+fn in_vm(args: &Args, release: Release) -> ExitCode {
+    let guest = match std::env::current_exe() {
+        Ok(program) => guest_arguments(args, Guest::new(release, program)),
+        Err(error) => return cli::exit(Err(error.into())),
+    };
+    let spinner = cli::spinner(format!("preparing Linux {release}"));
+    let booted = vm::run(&guest, &mut |event| match event {
+        Event::Progress(line) => spinner.set_message(line.to_owned()),
+        Event::Output(line) => {
+            spinner.finish_and_clear();
+            // A reader that went away does not stop the guest from tearing down.
+            let _ = cli::print(line);
+        }
+    });
+    spinner.finish_and_clear();
+    match booted {
+        Ok(outcome) => {
+            if !args.json {
+                eprintln!(
+                    "Linux {} in QEMU, {:.1} s from boot to end",
+                    outcome.kernel,
+                    outcome.elapsed.as_secs_f64()
+                );
+            }
+            ExitCode::from(u8::try_from(outcome.exit_code).unwrap_or(1))
+        }
+        Err(error) => cli::exit(Err(error.into())),
+    }
+}
+
+fn guest_arguments(args: &Args, guest: Guest) -> Guest {
+    let device = args.device.clone().unwrap_or_else(|| "/dev/ram0".into());
+    let mut words = vec![
+        "--kernel".to_owned(),
+        "--device".to_owned(),
+        device.display().to_string(),
+        "-n".to_owned(),
+        args.nqn.to_string(),
+        "-a".to_owned(),
+        args.traddr.to_string(),
+        "-s".to_owned(),
+        args.trsvcid.to_string(),
+        "--runtime".to_owned(),
+        args.runtime.as_secs().to_string(),
+    ];
+    if let Some(host) = &args.hostnqn {
+        words.extend(["-q".to_owned(), host.to_string()]);
+    }
+    if args.overwrite {
+        words.push("--overwrite".to_owned());
+    }
+    if args.json {
+        words.push("--json".to_owned());
+    }
+    guest.args(words).deadline(Duration::from_secs(300) + 2 * args.runtime)
+}
