@@ -49,9 +49,37 @@ pub enum DecodeErrorKind {
         /// The largest value allowed.
         max: u64,
     },
+    /// A field holds a value that breaks a rule of the structure.
+    Invalid {
+        /// The field's mnemonic ("NIDL").
+        field: &'static str,
+        /// The value in it.
+        found: u64,
+        /// The rule, in words ("a descriptor has at least one byte").
+        rule: &'static str,
+    },
 }
 
 impl DecodeError {
+    /// A field that breaks a rule.
+    #[allow(dead_code, reason = "lists come next")]
+    pub(crate) const fn invalid(
+        structure: &'static str,
+        at: usize,
+        field: &'static str,
+        found: u64,
+        rule: &'static str,
+    ) -> Self {
+        Self { structure, at, kind: DecodeErrorKind::Invalid { field, found, rule } }
+    }
+
+    /// `bytes` that end before the `need` bytes of the structure.
+    #[allow(dead_code, reason = "used by the structures of fixed length")]
+    pub(crate) const fn too_short(structure: &'static str, bytes: &[u8], need: usize) -> Self {
+        let have = bytes.len();
+        Self { structure, at: have, kind: DecodeErrorKind::TooShort { need, have } }
+    }
+
     /// Checks that `bytes` are at least `need` long.
     pub(crate) const fn check_len(structure: &'static str, bytes: &[u8], need: usize) -> Result<(), Self> {
         let have = bytes.len();
@@ -82,6 +110,9 @@ impl fmt::Display for DecodeError {
             DecodeErrorKind::Limit { field, found, max } => {
                 write!(f, "{structure} has {field} {found} at byte {at}, more than the limit of {max}")
             }
+            DecodeErrorKind::Invalid { field, found, rule } => {
+                write!(f, "{structure} has {field} {found} at byte {at}: {rule}")
+            }
         }
     }
 }
@@ -105,5 +136,7 @@ mod tests {
             kind: DecodeErrorKind::Unsupported { field: "RECFMT", found: 1 },
         };
         assert!(error.to_string().contains("RECFMT 1 at byte 16"), "{error}");
+        let error = DecodeError::invalid("list", 5, "NIDL", 0, "a descriptor has at least one byte");
+        assert_eq!(error.to_string(), "list has NIDL 0 at byte 5: a descriptor has at least one byte");
     }
 }

@@ -103,12 +103,13 @@ macro_rules! layout {
             )+
 
             /// Every field by name, for `Debug`.
-            fn debug_fields(&self, f: &mut core::fmt::DebugStruct<'_, '_>) {
+            pub(crate) fn debug_fields(&self, f: &mut core::fmt::DebugStruct<'_, '_>) {
                 $( f.field(stringify!($get), &self.$get()); )+
             }
         }
 
         #[cfg(test)]
+        #[allow(dead_code, reason = "some views are checked otherwise")]
         impl<B: AsRef<[u8]> + AsMut<[u8]>> $view<B> {
             /// Reads every field of `from` and writes it here.
             pub(crate) fn copy_fields<F: AsRef<[u8]>>(

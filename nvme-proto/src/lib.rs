@@ -33,8 +33,10 @@ extern crate std;
 pub mod connect;
 pub mod discovery;
 mod error;
+mod flags;
 pub mod identify;
 mod layout;
+pub mod log;
 mod registry;
 pub mod status;
 #[cfg(feature = "testing")]
@@ -42,6 +44,7 @@ pub mod status;
 pub mod testing;
 mod text;
 pub mod types;
+mod view;
 
 pub use connect::{ConnectParameter, ConnectReject, ParameterPlace};
 pub use error::{DecodeError, DecodeErrorKind};

@@ -86,7 +86,7 @@ proptest! {
         let command = GetLogPage::from_cdws(nsid, cdws);
         let again = [command.cdw10(), command.cdw11(), command.cdw12(), command.cdw13(), command.cdw14()];
         prop_assert_eq!(again[..4].to_vec(), cdws[..4].to_vec());
-        prop_assert_eq!(again[4], cdws[4] & 0xff00_007f);
+        prop_assert_eq!(again[4], cdws[4] & 0xff80_007f);
         prop_assert_eq!(GetLogPage::from_cdws(nsid, again), command);
         let command = IdentifyCommand::from_cdws(nsid, cdws[0], cdws[1], cdws[4]);
         let again = [command.cdw10(), command.cdw11(), command.cdw14()];

@@ -4,13 +4,12 @@
 //! subsystem or to another discovery service. [`LogReader`] reads it in pieces and notices when it changes meanwhile.
 
 mod entry;
-mod get_log_page;
 mod log;
 mod reader;
 mod terms;
 
+pub use crate::log::{GetLogPage, GetLogPageError, LogId, RetainAsyncEvent};
 pub use entry::{DiscoveryEntry, LogEntry};
-pub use get_log_page::{GetLogPage, GetLogPageError, LogId, RetainAsyncEvent};
 pub use log::{DiscoveryLog, LogHeader};
 pub use reader::{LogReadError, LogReader, LogReaderLimits, Next};
 pub use terms::{

@@ -20,10 +20,74 @@ wire_values! {
         CHANGED_NAMESPACES = 0x04 => "Changed Namespace List",
         /// Commands and their effects.
         EFFECTS = 0x05 => "Commands Supported and Effects",
+        /// Results of the device self-test.
+        SELF_TEST = 0x06 => "Device Self-test",
+        /// What the host asked the controller to record of its inside.
+        TELEMETRY_HOST = 0x07 => "Telemetry Host-Initiated",
+        /// What the controller recorded of its inside.
+        TELEMETRY_CONTROLLER = 0x08 => "Telemetry Controller-Initiated",
+        /// Wear of an endurance group.
+        ENDURANCE_GROUP = 0x09 => "Endurance Group Information",
+        /// Latency of an NVM set.
+        PREDICTABLE_LATENCY = 0x0a => "Predictable Latency Per NVM Set",
+        /// NVM sets whose latency has news.
+        PREDICTABLE_LATENCY_EVENTS = 0x0b => "Predictable Latency Event Aggregate",
         /// Asymmetric namespace access.
         ANA = 0x0c => "Asymmetric Namespace Access",
+        /// Events kept over power cycles.
+        PERSISTENT_EVENTS = 0x0d => "Persistent Event Log",
+        /// Blocks that may be lost.
+        LBA_STATUS = 0x0e => "LBA Status Information",
+        /// Endurance groups that have news.
+        ENDURANCE_GROUP_EVENTS = 0x0f => "Endurance Group Event Aggregate",
+        /// Media units.
+        MEDIA_UNITS = 0x10 => "Media Unit Status",
+        /// Ways to divide the capacity.
+        CAPACITY_CONFIGURATIONS = 0x11 => "Supported Capacity Configuration List",
+        /// Features and their effects.
+        FEATURE_EFFECTS = 0x12 => "Feature Identifiers Supported and Effects",
+        /// Management commands and their effects.
+        MI_EFFECTS = 0x13 => "NVMe-MI Commands Supported and Effects",
+        /// What is locked down.
+        LOCKDOWN = 0x14 => "Command and Feature Lockdown",
+        /// A boot partition.
+        BOOT_PARTITION = 0x15 => "Boot Partition",
+        /// Disks that turn.
+        ROTATIONAL_MEDIA = 0x16 => "Rotational Media Information",
+        /// Subsystems that share a namespace.
+        DISPERSED_NAMESPACE = 0x17 => "Dispersed Namespace Participating NVM Subsystems",
+        /// Addresses of management.
+        MANAGEMENT_ADDRESSES = 0x18 => "Management Address List",
+        /// Measurements of the receiver.
+        PHY_RECEIVER = 0x19 => "PHY Receiver Eye Opening Measurement",
+        /// Groups of namespaces that reach each other.
+        REACHABILITY_GROUPS = 0x1a => "Reachability Groups",
+        /// How these groups reach each other.
+        REACHABILITY_ASSOCIATIONS = 0x1b => "Reachability Associations",
+        /// Allocated namespaces that changed.
+        CHANGED_ALLOCATED_NAMESPACES = 0x1c => "Changed Allocated Namespace List",
+        /// Configurations of flexible data placement.
+        FDP_CONFIGURATIONS = 0x20 => "FDP Configurations",
+        /// Use of reclaim unit handles.
+        RECLAIM_UNIT_HANDLES = 0x21 => "Reclaim Unit Handle Usage",
+        /// Statistics of flexible data placement.
+        FDP_STATISTICS = 0x22 => "FDP Statistics",
+        /// Events of flexible data placement.
+        FDP_EVENTS = 0x23 => "FDP Events",
         /// The discovery log.
         DISCOVERY = 0x70 => "Discovery",
+        /// Hosts a central discovery controller knows.
+        HOST_DISCOVERY = 0x71 => "Host Discovery",
+        /// Authentication verification entities.
+        AVE_DISCOVERY = 0x72 => "AVE Discovery",
+        /// What a direct discovery controller is asked to do.
+        PULL_MODEL_DDC_REQUEST = 0x73 => "Pull Model DDC Request",
+        /// What happened to reservations.
+        RESERVATION = 0x80 => "Reservation Notification",
+        /// How far sanitizing is.
+        SANITIZE = 0x81 => "Sanitize Status",
+        /// Zones that changed.
+        CHANGED_ZONES = 0xbf => "Changed Zone List",
     }
 }
 
@@ -35,6 +99,16 @@ pub enum RetainAsyncEvent {
     Clear,
     /// The event is retained, since this is not the last read of the page.
     Retain,
+}
+
+/// What the offset of Get Log Page counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[doc(alias = "OT")]
+pub enum OffsetType {
+    /// Bytes from the beginning of the page.
+    Bytes,
+    /// Entries of the page; only where the page supports it ([`LogPageSupport::INDEX_OFFSET`](super::LogPageSupport::INDEX_OFFSET)).
+    Index,
 }
 
 /// Get Log Page (opcode 0x02): reads a piece of a log page.
@@ -51,6 +125,7 @@ pub enum RetainAsyncEvent {
 /// | CDW12 | 31:0  | LPOL: lower half of the offset                                     |
 /// | CDW13 | 31:0  | LPOU: upper half                                                   |
 /// | CDW14 | 6:0   | `uuid_index` (UIDX)                                                |
+/// | CDW14 | 23    | `offset_type` (OT)                                                 |
 /// | CDW14 | 31:24 | `command_set` (CSI)                                                |
 ///
 /// The other bits are reserved: written as zero, ignored when read. Source: NVMe Base 2.0 section 5.16.
@@ -69,13 +144,16 @@ pub struct GetLogPage {
     pub lsi: u16,
     /// Whether the event stays.
     pub retain: RetainAsyncEvent,
+    /// What the offset counts.
+    #[doc(alias = "OT")]
+    pub offset_type: OffsetType,
     /// I/O command set, where the page depends on it.
     #[doc(alias = "CSI")]
     pub command_set: u8,
     /// Index into the UUID list, 7 bits.
     #[doc(alias = "UIDX")]
     pub uuid_index: u8,
-    /// Bytes from the beginning of the page.
+    /// Bytes (or entries) from the beginning of the page.
     offset: u64,
     /// Dwords to read, less one.
     dwords_less_one: u32,
@@ -121,18 +199,28 @@ impl GetLogPage {
     }
 
     const fn raw(lid: LogId, offset: u64, dwords_less_one: u32) -> Self {
-        let retain = RetainAsyncEvent::Clear;
-        Self { lid, nsid: 0, lsp: 0, lsi: 0, retain, command_set: 0, uuid_index: 0, offset, dwords_less_one }
+        Self {
+            lid,
+            nsid: 0,
+            lsp: 0,
+            lsi: 0,
+            retain: RetainAsyncEvent::Clear,
+            offset_type: OffsetType::Bytes,
+            command_set: 0,
+            uuid_index: 0,
+            offset,
+            dwords_less_one,
+        }
     }
 
     /// A piece of the discovery log: the header or whole entries.
-    pub(super) const fn discovery(offset: u64, dwords_less_one: u32, retain: RetainAsyncEvent) -> Self {
+    pub(crate) const fn discovery(offset: u64, dwords_less_one: u32, retain: RetainAsyncEvent) -> Self {
         let mut command = Self::raw(LogId::DISCOVERY, offset, dwords_less_one);
         command.retain = retain;
         command
     }
 
-    /// Bytes from the beginning of the page.
+    /// Where reading begins: bytes from the beginning of the page, or entries ([`OffsetType`]).
     #[must_use]
     pub const fn offset(&self) -> u64 {
         self.offset
@@ -181,7 +269,11 @@ impl GetLogPage {
     /// Command dword 14.
     #[must_use]
     pub const fn cdw14(&self) -> u32 {
-        u32::from_le_bytes([self.uuid_index & 0x7f, 0, 0, self.command_set])
+        let index = match self.offset_type {
+            OffsetType::Bytes => 0,
+            OffsetType::Index => 0x80,
+        };
+        u32::from_le_bytes([self.uuid_index & 0x7f, 0, index, self.command_set])
     }
 
     /// The command with this namespace id and command dwords 10 to 14. The offset is taken as it is: refusing one that is not a
@@ -193,13 +285,14 @@ impl GetLogPage {
         let [numd_2, numd_3, lsi_low, lsi_high] = cdw11.to_le_bytes();
         let [a, b, c, d] = cdw12.to_le_bytes();
         let [e, f, g, h] = cdw13.to_le_bytes();
-        let [uuid_index, _, _, command_set] = cdw14.to_le_bytes();
+        let [uuid_index, _, index, command_set] = cdw14.to_le_bytes();
         Self {
             lid: LogId(lid),
             nsid,
             lsp: lsp & 0x7f,
             lsi: u16::from_le_bytes([lsi_low, lsi_high]),
             retain: if lsp & 0x80 == 0 { RetainAsyncEvent::Clear } else { RetainAsyncEvent::Retain },
+            offset_type: if index & 0x80 == 0 { OffsetType::Bytes } else { OffsetType::Index },
             command_set,
             uuid_index: uuid_index & 0x7f,
             offset: u64::from_le_bytes([a, b, c, d, e, f, g, h]),
@@ -219,10 +312,11 @@ mod tests {
         command.lsp = 1;
         command.lsi = 0x1234;
         command.retain = RetainAsyncEvent::Retain;
+        command.offset_type = OffsetType::Index;
         command.command_set = 2;
         command.uuid_index = 3;
         let cdws = [command.cdw10(), command.cdw11(), command.cdw12(), command.cdw13(), command.cdw14()];
-        assert_eq!(cdws, [0x0000_810c, 0x1234_0001, 0x0000_0010, 0x0000_0001, 0x0200_0003]);
+        assert_eq!(cdws, [0x0000_810c, 0x1234_0001, 0x0000_0010, 0x0000_0001, 0x0280_0003]);
         assert_eq!(GetLogPage::from_cdws(0xffff_ffff, cdws), command);
         assert_eq!(command.len(), 0x4_0004);
     }
