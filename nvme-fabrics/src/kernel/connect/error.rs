@@ -2,6 +2,8 @@
 
 use std::io;
 
+use nvme_proto::HostNqn;
+
 use crate::identity::HostIdentity;
 use crate::kernel::device::{DeviceError, ReplyError};
 use crate::kernel::errno::Errno;
@@ -276,6 +278,10 @@ impl ConnectError {
 /// One line for each reason.
 fn refused_hint(target: &str, host: &str, rejection: Option<&Rejection>, errno: Option<Errno>) -> String {
     let from_log = match rejection {
+        Some(Rejection::SubsystemNotFound { subsystem }) if is_host_name(subsystem, host) => {
+            "that has the form of a host NQN, and a host NQN cannot stand in place of the subsystem's: name the subsystem, and \
+             this host apart from it; `discover` shows what this port offers this host"
+        }
         Some(Rejection::SubsystemNotFound { .. }) => {
             "check the NQN, it is the subsystem's and not the host's; `discover` shows what this port offers this host"
         }
@@ -317,6 +323,11 @@ fn refused_hint(target: &str, host: &str, rejection: Option<&Rejection>, errno: 
         _ => "",
     };
     if rejection.is_some() { from_log.to_owned() } else { errno_hint(target, host, errno) }
+}
+
+/// Whether what was asked for as a subsystem is rather a host: this one's name, or a name made from a UUID as hosts have it.
+fn is_host_name(subsystem: &str, host: &str) -> bool {
+    subsystem == host || subsystem.parse::<HostNqn>().is_ok_and(|nqn| nqn.uuid().is_some())
 }
 
 /// One line for each error number.
@@ -428,6 +439,15 @@ mod tests {
         assert!(refused(Errno::EAGAIN.0, None).is_retryable());
         assert!(refused(Errno::EAGAIN.0, log(silent)).is_retryable());
         assert!(!refused(Errno::EINVAL.0, log("queue 0: bad pfv returned 1")).is_retryable());
+    }
+
+    #[test]
+    fn a_host_nqn_in_place_of_the_subsystems_is_noticed() {
+        let hint =
+            |nqn: &str| refused(5, Some(Rejection::SubsystemNotFound { subsystem: nqn.into() })).hint();
+        let host = "nqn.2014-08.org.nvmexpress:uuid:f81d4fae-7dec-11d0-a765-00a0c91e6bf6";
+        assert!(hint(host).contains("form of a host NQN"), "{}", hint(host));
+        assert!(hint("nqn.2024-05.org.example:disk").starts_with("check the NQN"));
     }
 
     #[test]
