@@ -67,6 +67,9 @@ pub(crate) fn lookup(op: Op, path: &RelPath, target: Option<&RelPath>, errno: Er
 
 use Object as O;
 
+const ROOT: &str = "only root can change the target (in `sudo echo 1 > file` it is not root who opens the file: use a root shell, or \
+                    `echo 1 | sudo tee file`)";
+
 #[rustfmt::skip]
 const TABLE: &[Row] = &[
     // ---- objects ----
@@ -311,7 +314,10 @@ const GENERAL: &[Row] = &[
     row(Op::Mkdir, O::Unknown, "", Errno::EEXIST,
         "it is there already; another tool may have made it just now", "fs/namei.c:filename_create"),
     row(Op::Mkdir, O::Unknown, "", Errno::ENAMETOOLONG, "a name has at most 255 bytes", "fs/configfs/dir.c:configfs_lookup"),
-    row(Op::Mkdir, O::Unknown, "", Errno::EACCES, "only root can change the target", "fs/namei.c:may_create"),
+    row(Op::Mkdir, O::Unknown, "", Errno::EACCES, ROOT, "fs/namei.c:may_create"),
+    row(Op::Rmdir, O::Unknown, "", Errno::EACCES, ROOT, "fs/namei.c:may_delete"),
+    row(Op::Symlink, O::Unknown, "", Errno::EACCES, ROOT, "fs/namei.c:may_create"),
+    row(Op::Unlink, O::Unknown, "", Errno::EACCES, ROOT, "fs/namei.c:may_delete"),
     row(Op::Rmdir, O::Unknown, "", Errno::EPERM,
         "this directory was made by the kernel and goes with its parent", "fs/configfs/dir.c:configfs_rmdir"),
     row(Op::Rmdir, O::Unknown, "", Errno::EINTR,
@@ -323,7 +329,7 @@ const GENERAL: &[Row] = &[
         "an empty value cannot be written (since Linux 5.15)", "fs/configfs/file.c:fill_write_buffer"),
     row(Op::Write, O::Unknown, "", Errno::EFBIG,
         "the kernel took only a part: a value has at most 4095 bytes", "fs/configfs/file.c:fill_write_buffer"),
-    row(Op::Write, O::Unknown, "", Errno::EACCES, "only root can change the target", "fs/namei.c:may_open"),
+    row(Op::Write, O::Unknown, "", Errno::EACCES, ROOT, "fs/namei.c:may_open"),
     row(Op::Unlink, O::Unknown, "", Errno::EPERM,
         "attributes cannot be removed, they go with their object", "fs/configfs/inode.c"),
     row(Op::Unlink, O::Unknown, "", Errno::EISDIR,
