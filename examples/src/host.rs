@@ -167,12 +167,14 @@ fn controller_json(c: &Controller) -> ControllerJson {
     }
 }
 
-/// Scans this machine's sysfs.
+/// Scans this machine's sysfs; where an older kernel does not tell all there, asks the controllers.
 ///
 /// # Errors
 /// `/sys` cannot be read.
 pub fn inventory(sysfs: &Sysfs) -> Result<Inventory, BoxError> {
-    Inventory::scan(sysfs).map_err(Into::into)
+    let mut inventory = Inventory::scan(sysfs)?;
+    inventory.complete(sysfs);
+    Ok(inventory)
 }
 
 /// A usage error, shown and exited on as clap does (status 2).

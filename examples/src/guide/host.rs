@@ -159,7 +159,7 @@ impl Host {
         let (path, len) = self.file("profile", 4)?;
         Checked::write(&path, len, 2)?;
         for direction in [Direction::RandRead, Direction::RandWrite] {
-            let bar = crate::cli::timed_bar(direction.to_string(), runtime);
+            let bar = step.bar(direction.to_string(), runtime);
             let report = profile::run(&path, len, direction, Profile::guide(runtime), |passed| {
                 bar.set_position(u64::try_from(passed.as_millis()).unwrap_or(u64::MAX));
                 step.goes_on()

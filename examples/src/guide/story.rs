@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use indicatif::ProgressBar;
 use serde::Serialize;
 
 use crate::cli;
@@ -85,6 +86,14 @@ impl Step<'_> {
         }
         self.did.push(line);
         Ok(())
+    }
+
+    /// A progress bar for work of a known length; none while the story is told as JSON.
+    pub fn bar(&self, text: impl Into<String>, total: Duration) -> ProgressBar {
+        match self.telling {
+            Telling::Text => cli::timed_bar(text, total),
+            Telling::Quiet => ProgressBar::hidden(),
+        }
     }
 
     /// Whether the story shall go on; long work asks again and again.

@@ -99,7 +99,7 @@ pub fn ensure(tools: &[Tool], progress: &mut dyn FnMut(&str)) -> Result<(), Tool
     }
     // apt waits for dpkg's lock when asked to, but never for the one of its package lists.
     let lock = Lock::take(&cache::root().join("tools.lock"), || {
-        progress("waiting for another process that installs tools")
+        progress("waiting for another process that installs tools");
     });
     let _lock = lock.map_err(|source| ToolsError::Lock { packages: shown.clone(), source })?;
     if missing(&absent).is_empty() {
