@@ -86,11 +86,14 @@ fn two_subsystems_on_one_port(ctx: &mut Ctx) -> Result<(), Failure> {
     scene::clear_target()
 }
 
-/// The log entries of a host: (NQN, address, port) of every subsystem, and how many records there are in all.
-fn log_of(host: &str) -> Result<(BTreeSet<(String, String, String)>, usize), Failure> {
+/// NQN, address and port of a subsystem in a discovery log.
+type Record = (String, String, String);
+
+/// What a host discovers: every NVM subsystem.
+fn log_of(host: &str) -> Result<BTreeSet<Record>, Failure> {
     let request = DiscoveryRequest::tcp("127.0.0.1".parse()?, scene::PORT, scene::host(host)?)?;
     let log = discover(&OsDevice::system(), &Sysfs::system(), &request)?.log;
-    let subsystems = log
+    let subsystems: BTreeSet<Record> = log
         .entries
         .iter()
         .filter(|e| discovery::text::subtype(e) == "nvme subsystem")
@@ -102,7 +105,9 @@ fn log_of(host: &str) -> Result<(BTreeSet<(String, String, String)>, usize), Fai
             )
         })
         .collect();
-    Ok((subsystems, log.entries.len()))
+    // The first record is the discovery service itself; more than that must not be there.
+    ensure_eq!(log.entries.len(), subsystems.len() + 1, "records");
+    Ok(subsystems)
 }
 
 fn discovery_shows_exactly_what_is_exported(ctx: &mut Ctx) -> Result<(), Failure> {
@@ -126,9 +131,9 @@ fn discovery_shows_exactly_what_is_exported(ctx: &mut Ctx) -> Result<(), Failure
     let entry = |name: &str| {
         (format!("nqn.2024-05.org.example:{name}"), "127.0.0.1".to_owned(), scene::PORT.to_string())
     };
-    let (seen, _) = log_of(host)?;
+    let seen = log_of(host)?;
     ensure_eq!(seen, BTreeSet::from([entry("one"), entry("two")]), "what a stranger discovers");
-    let (seen, _) = log_of(owner.as_str())?;
+    let seen = log_of(owner.as_str())?;
     ensure_eq!(
         seen,
         BTreeSet::from([entry("one"), entry("two"), entry("private")]),
