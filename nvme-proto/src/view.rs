@@ -114,8 +114,8 @@ pub(crate) fn check_count(
 /// what is too short; and `Debug` shows a change of each of these bytes and of no other.
 #[cfg(test)]
 macro_rules! check_view {
-    ($view:ident, $ranges:expr) => {{
-        let ranges: &[core::ops::Range<usize>] = &$ranges;
+    ($view:ident, [$($range:expr),+]) => {{
+        let ranges: alloc::vec::Vec<core::ops::Range<usize>> = [$(Some($range)),+].into_iter().flatten().collect();
         let is_field = |at: usize| ranges.iter().any(|range| range.contains(&at));
         let len = $view::<&[u8]>::LEN;
         let full: alloc::vec::Vec<u8> = (0..len).map(|at| (at % 251) as u8 | 1).collect();

@@ -82,7 +82,7 @@ mod tests {
         log.set_revision(0, b"x");
         log.set_revision(8, b"x");
         assert_eq!((log.active_slot(), log.next_slot()), (1, Some(3)));
-        assert_eq!(log.as_bytes()[..16], *b"\x31\0\0\0\0\0\0\06.12.107");
+        assert_eq!(log.as_bytes()[..16], *b"\x31\x00\x00\x00\x00\x00\x00\x006.12.107");
         assert_eq!(log.as_bytes()[56..65], *b"1.0     \0");
         assert_eq!(log.revisions(), [(1, String::from("6.12.107")), (7, String::from("1.0"))]);
         assert_eq!((log.revision(0), log.revision(2), log.revision(8)), (None, None, None));
