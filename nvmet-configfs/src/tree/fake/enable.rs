@@ -72,6 +72,8 @@ impl State {
         }
         self.fill(port, "param_inline_data_size", |v| v.max(0).to_string());
         let (min, max) = QUEUE_SIZE;
+        // In no release read, but 7.3 answers so: no limit.
+        self.fill(port, "param_mdts", |v| v.max(0).to_string());
         self.fill(port, "param_max_queue_size", |v| if v < 0 { max } else { v.clamp(min, max) }.to_string());
         Ok(())
     }

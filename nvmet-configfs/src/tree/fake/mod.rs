@@ -44,6 +44,11 @@ impl FakeKernel {
     /// All of them, oldest first.
     pub const ALL: [Self; 3] = [Self::V6_1, Self::V6_12, Self::V7_3];
 
+    /// What `attr_version` of a new subsystem shows (`nvmet.h:NVMET_DEFAULT_VS`).
+    fn version(self) -> &'static str {
+        if self >= Self::V7_3 { "2.1" } else { "1.3" }
+    }
+
     /// What `attr_firmware` shows: the first eight characters of the release.
     fn firmware(self) -> &'static str {
         match self {

@@ -41,7 +41,6 @@ pub(super) fn host(kernel: FakeKernel) -> Dir {
 
 /// `configfs.c:nvmet_subsys_make`. Debian's 6.1 is built without pass-through.
 pub(super) fn subsystem(kernel: FakeKernel, serial: &str) -> Dir {
-    let version = if kernel >= FakeKernel::V7_3 { "2.1" } else { "1.3" };
     let mut attrs = vec![
         ("attr_allow_any_host", "0"),
         ("attr_cntlid_max", "65519"),
@@ -50,7 +49,7 @@ pub(super) fn subsystem(kernel: FakeKernel, serial: &str) -> Dir {
         ("attr_pi_enable", "0"),
         ("attr_qid_max", "128"),
         ("attr_serial", serial),
-        ("attr_version", version),
+        ("attr_version", kernel.version()),
     ];
     let mut groups = vec![("namespaces", empty()), ("allowed_hosts", empty())];
     if kernel >= FakeKernel::V6_12 {

@@ -202,19 +202,26 @@ impl State {
                 Ok(line(value, usize::MAX)?.to_vec())
             }
             "enable" => {
+                let subsystem = dir.parent().unwrap_or(RelPath::root());
                 if !flag(value)? {
+                    // Even if it never was enabled.
+                    self.set(&subsystem, &Name::fixed("attr_version"), self.kernel.version());
                     return Ok("0".into());
                 }
                 let path = self.value(dir, "device_path");
                 refuse(path == b"(null)" || enabled, EINVAL)?;
-                let group = dir.parent().unwrap_or(RelPath::root()).at("namespaces");
+                let group = subsystem.at("namespaces");
                 let any = self.kernel >= FakeKernel::V7_3;
                 let namespaces = self.dir(&group)?.nodes.keys();
                 let blocks = |n: &Name| any || self.value(&group.join(n), "enable") == b"1";
                 refuse(namespaces.into_iter().any(blocks), EINVAL)?;
                 match self.devices.get(path) {
                     None => Err(Errno::ENOENT),
-                    Some(Device::Character) if path.starts_with(b"/dev/nvme") => Ok("1".into()),
+                    Some(Device::Character) if path.starts_with(b"/dev/nvme") => {
+                        // The version is the controller's from now on.
+                        self.set(&subsystem, &Name::fixed("attr_version"), "1.4");
+                        Ok("1".into())
+                    }
                     Some(_) => Err(EINVAL),
                 }
             }

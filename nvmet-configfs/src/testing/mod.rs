@@ -2,6 +2,8 @@
 //!
 //! Each takes bytes, makes inputs from them, and panics when the property does not hold.
 
+mod agree;
+
 use nvme_proto::{HostNqn, Nsid, SubsysNqn};
 
 use crate::observe::observe;
@@ -11,6 +13,8 @@ use crate::spec::{
 };
 use crate::tree::{FakeKernel, FakeTree, Instrumented, RelPath, Tree, dump};
 use crate::{Errno, Error, Foreign, Policy, reconcile};
+
+pub use agree::{Disagreement, agree};
 
 /// What the property needs to go on. Here and nowhere else in this crate a failure is a panic.
 trait Must<T> {
@@ -26,18 +30,37 @@ impl<T, E: std::fmt::Display> Must<T> for Result<T, E> {
     }
 }
 
-/// Bytes as a source of choices; zeros when they run out.
-struct Choices<'a>(&'a [u8]);
+/// Bytes as a source of choices.
+struct Choices<'a> {
+    bytes: &'a [u8],
+    /// What follows them: zeros, or numbers made from them.
+    state: Option<u64>,
+}
 
-impl Choices<'_> {
+impl<'a> Choices<'a> {
+    /// These bytes, then zeros.
+    fn new(bytes: &'a [u8]) -> Self {
+        Self { bytes, state: None }
+    }
+
+    /// Numbers that the bytes are the seed of, without end.
+    fn endless(seed: &'a [u8]) -> Self {
+        let hash = seed
+            .iter()
+            .fold(0xcbf2_9ce4_8422_2325, |h: u64, b| (h ^ u64::from(*b)).wrapping_mul(0x100_0000_01b3));
+        Self { bytes: &[], state: Some(hash | 1) }
+    }
+
     fn byte(&mut self) -> u8 {
-        match self.0.split_first() {
-            Some((first, rest)) => {
-                self.0 = rest;
-                *first
-            }
-            None => 0,
+        if let Some((first, rest)) = self.bytes.split_first() {
+            self.bytes = rest;
+            return *first;
         }
+        let Some(state) = &mut self.state else { return 0 };
+        *state ^= *state << 13;
+        *state ^= *state >> 7;
+        *state ^= *state << 17;
+        state.to_be_bytes()[0]
     }
 
     /// 0 to `n` - 1.
@@ -192,7 +215,7 @@ fn foreign(choices: &mut Choices<'_>, tree: &dyn Tree) {
 /// # Panics
 /// When that does not hold.
 pub fn plan(data: &[u8]) {
-    let mut choices = Choices(data);
+    let mut choices = Choices::new(data);
     let kernel = FakeKernel::ALL[usize::from(choices.below(3))];
     let tree = Instrumented::new(FakeTree::new(kernel).with_controller("/dev/nvme0"));
     let first = spec(&mut choices, kernel);
