@@ -172,15 +172,15 @@ mod tests {
         };
         let ranges = [
             0..4,
-            72..100,
-            111..134,
-            256..264,
-            266..270,
-            280..312,
-            320..322,
-            342..352,
-            512..530,
-            531..544,
+            72..103,
+            104..108,
+            110..135,
+            253..359,
+            360..362,
+            368..385,
+            386..388,
+            512..577,
+            578..588,
             1792..1807,
         ];
         check_fields(copy, 4096, &ranges);
@@ -193,7 +193,7 @@ mod tests {
             let from = IdentifyNamespace::new_checked(from).unwrap();
             IdentifyNamespace::new_checked(to).unwrap().copy_fields(&from);
         };
-        check_fields(copy, 4096, &[0..81, 92..96, 99..128]);
+        check_fields(copy, 4096, &[0..83, 84..88, 92..96, 99..128]);
     }
 
     #[test]

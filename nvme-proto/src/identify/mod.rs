@@ -9,6 +9,6 @@ mod kinds;
 mod namespace;
 
 pub use command::{Cns, IdentifyCommand};
-pub use controller::IdentifyController;
+pub use controller::{IdentifyController, PowerScale, PowerState, TimeScale};
 pub use kinds::{ControllerType, DiscoveryControllerType, Version};
 pub use namespace::{IdentifyNamespace, LbaFormat};

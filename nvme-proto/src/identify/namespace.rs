@@ -71,6 +71,8 @@ impl LbaFormat {
 /// | 48..64    | `nvm_capacity` (NVMCAP)                      | bytes                                                      |
 /// | 64..74    | `write_granularity`, `write_alignment`, `deallocate_granularity`, `deallocate_alignment`, `optimal_write` (NPWG, NPWA, NPDG, NPDA, NOWS) | blocks, one less |
 /// | 74..81    | `copy_range`, `copy_total`, `copy_ranges` (MSSRL, MCL, MSRC) | blocks, blocks, ranges less one            |
+/// | 81, 82    | `key_per_io`, `unique_formats` (KPIOS, NULBAF) | bits; formats                                           |
+/// | 84..88    | `key_per_io_granularity` (KPIODAAG)          | blocks                                                     |
 /// | 92..96    | `ana_group` (ANAGRPID)                       | 0: none                                                    |
 /// | 99        | `attributes` (NSATTR)                        | bit 0: write protected                                     |
 /// | 100..104  | `nvm_set`, `endurance_group` (NVMSETID, ENDGID) |                                                         |
@@ -274,6 +276,15 @@ layout! { IdentifyNamespace {
     /// Ranges of a Copy, less one.
     #[doc(alias = "MSRC")]
     80 copy_ranges set_copy_ranges u8;
+    /// Bit 0: a key for each I/O is enabled, 1: supported.
+    #[doc(alias = "KPIOS")]
+    81 key_per_io set_key_per_io u8;
+    /// Number of block formats behind those of `format_limit` that have attributes of their own.
+    #[doc(alias = "NULBAF")]
+    82 unique_formats set_unique_formats u8;
+    /// Granularity and alignment of accesses with a key, blocks.
+    #[doc(alias = "KPIODAAG")]
+    84 key_per_io_granularity set_key_per_io_granularity u32;
     /// Asymmetric access group; 0: none.
     #[doc(alias = "ANAGRPID")]
     92 ana_group set_ana_group u32;
