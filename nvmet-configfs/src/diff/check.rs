@@ -3,9 +3,8 @@
 use nvme_proto::SubsysNqn;
 
 use super::{Foreign, Policy};
-use crate::observe::{Observed, ObservedPort, port_id};
-use crate::spec::{HostAccess, PortTransport, SpecError, SpecProblem, TargetSpec};
-use crate::text;
+use crate::observe::{Observed, port_id};
+use crate::spec::{HostAccess, SpecError, SpecProblem, TargetSpec};
 use crate::tree::Name;
 
 /// Checks a spec, alone and against the target.
@@ -47,7 +46,7 @@ pub(super) fn check(observed: &Observed, spec: &TargetSpec, policy: &Policy) -> 
         }
         for (other, foreign) in &observed.ports {
             let named = port_id(other).is_some_and(|other| spec.ports.contains_key(&other));
-            let there = transport(foreign).filter(|_| !named && foreign.is_live());
+            let there = foreign.transport().filter(|_| !named && foreign.is_live());
             if there.is_some_and(|there| there.collides_with(&port.transport)) {
                 let address = port.transport.clone();
                 problems.push(SpecProblem::AddressTaken { port: *id, address, other: other.clone() });
@@ -59,21 +58,4 @@ pub(super) fn check(observed: &Observed, spec: &TargetSpec, policy: &Policy) -> 
 
 fn is_host(nqn: &SubsysNqn, observed: &Observed, spec: &TargetSpec) -> bool {
     observed.hosts.contains_key(&Name::from(nqn)) || spec.hosts.keys().any(|h| h.as_str() == nqn.as_str())
-}
-
-/// The transport of an observed port, when it is one that specs know.
-pub(crate) fn transport(port: &ObservedPort) -> Option<PortTransport> {
-    let address = || {
-        let number = text::unsigned(port.trsvcid().as_bytes(), 0xffff).ok()?;
-        let traddr: nvme_proto::IpTraddr = port.traddr().parse().ok()?;
-        let family = if traddr.ip().is_ipv4() { "ipv4" } else { "ipv6" };
-        let fits = port.attributes.text("addr_adrfam") == Some(family);
-        fits.then_some((traddr, u16::try_from(number).ok()?))
-    };
-    match port.trtype() {
-        "tcp" => address().map(|(traddr, trsvcid)| PortTransport::Tcp { traddr, trsvcid }),
-        "rdma" => address().map(|(traddr, trsvcid)| PortTransport::Rdma { traddr, trsvcid }),
-        "loop" => Some(PortTransport::Loop),
-        _ => None,
-    }
 }

@@ -63,7 +63,6 @@ pub fn diff(observed: &Observed, spec: &TargetSpec, policy: &Policy) -> Result<P
     Ok(Plan { steps, goal: Goal::Spec(spec.clone(), *policy) })
 }
 
-pub(crate) use check::transport;
 pub use withdraw::diff_withdraw;
 
 struct Builder<'a> {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::subsystems::free_name;
-use super::{Builder, Change, Foreign, check, paths};
+use super::{Builder, Change, Foreign, paths};
 use crate::attr::{REWRITTEN_BY_ENABLE, Restore, restore};
 use crate::object::Object;
 use crate::observe::{LinkTarget, ObservedPort};
@@ -99,7 +99,7 @@ impl Builder<'_> {
 fn address_changes<'p>(there: &'p ObservedPort, wanted: &PortSpec) -> Vec<Change<'p>> {
     let old = |name| there.attributes.get(name);
     let mut changes = Vec::new();
-    if check::transport(there).as_ref() != Some(&wanted.transport) {
+    if there.transport().as_ref() != Some(&wanted.transport) {
         let mut fields = vec![("addr_trtype", wanted.transport.trtype().to_owned())];
         if let Some((traddr, trsvcid)) = wanted.transport.address() {
             let adrfam = if traddr.ip().is_ipv4() { "ipv4" } else { "ipv6" };

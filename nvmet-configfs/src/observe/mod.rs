@@ -8,11 +8,11 @@ mod reader;
 use std::collections::BTreeMap;
 use std::fmt;
 
-use nvme_proto::{HostNqn, Nsid, SubsysNqn};
+use nvme_proto::{HostNqn, IpTraddr, Nsid, SubsysNqn};
 
 use crate::attr;
 use crate::errno::Errno;
-use crate::spec::{Nguid, NsUuid, PortId};
+use crate::spec::{Nguid, NsUuid, PortId, PortTransport};
 use crate::text;
 use crate::tree::{Name, NodeKind};
 
@@ -93,6 +93,14 @@ impl ObservedSubsystem {
     /// Whether any host may connect.
     pub fn allows_any_host(&self) -> bool {
         self.attributes.flag("attr_allow_any_host")
+    }
+
+    /// The hosts it permits, by name, as far as the names are text.
+    pub fn permitted(&self) -> impl Iterator<Item = &str> {
+        self.allowed_hosts.values().filter_map(|target| match target {
+            LinkTarget::Host(name) => name.to_str(),
+            _ => None,
+        })
     }
 
     /// The serial number, without the blanks it is padded with.
@@ -188,6 +196,23 @@ impl ObservedPort {
             LinkTarget::Subsystem(name) => name.to_str(),
             _ => None,
         })
+    }
+
+    /// Where it listens; `None` when its attributes do not make an address of a known transport.
+    pub fn transport(&self) -> Option<PortTransport> {
+        let address = || {
+            let number = text::unsigned(self.trsvcid().as_bytes(), 0xffff).ok()?;
+            let traddr: IpTraddr = self.traddr().parse().ok()?;
+            let family = if traddr.ip().is_ipv4() { "ipv4" } else { "ipv6" };
+            let fits = self.attributes.text("addr_adrfam") == Some(family);
+            fits.then_some((traddr, u16::try_from(number).ok()?))
+        };
+        match self.trtype() {
+            "tcp" => address().map(|(traddr, trsvcid)| PortTransport::Tcp { traddr, trsvcid }),
+            "rdma" => address().map(|(traddr, trsvcid)| PortTransport::Rdma { traddr, trsvcid }),
+            "loop" => Some(PortTransport::Loop),
+            _ => None,
+        }
     }
 
     /// The transport (`addr_trtype`); empty when not set.

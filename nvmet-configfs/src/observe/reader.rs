@@ -9,7 +9,7 @@ use super::{
     Attributes, LinkTarget, Observed, ObservedHost, ObservedNamespace, ObservedPort, ObservedSubsystem,
     namespace_id, port_id,
 };
-use crate::diff::{Foreign, Policy, transport};
+use crate::diff::{Foreign, Policy};
 use crate::errno::Errno;
 use crate::spec::{NamespaceSpec, PortSpec, SubsystemSpec, TargetSpec};
 use crate::text;
@@ -166,7 +166,7 @@ impl Reader<'_> {
         let (attributes, extra) = self.object(path, &depth, &known)?;
         let mut port = ObservedPort { attributes, subsystems, extra, ..ObservedPort::default() };
         // A transport that changes may leave values behind that only a new port has.
-        let moves = spec.is_some_and(|spec| transport(&port).as_ref() != Some(&spec.transport));
+        let moves = spec.is_some_and(|spec| port.transport().as_ref() != Some(&spec.transport));
         let depth = if moves { Depth::All } else { depth };
         if moves {
             (port.attributes, port.extra) = self.object(path, &depth, &known)?;
