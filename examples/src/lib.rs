@@ -1,6 +1,7 @@
 //! Shared pieces of the example binaries, one module a concern. The binaries are in `src/bin/`, one file each.
 
 pub mod cli;
+pub mod create;
 pub mod filesystem;
 pub mod guide;
 pub mod host;

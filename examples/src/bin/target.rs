@@ -8,8 +8,7 @@ use nvme_examples::{cli, host, tree};
 use nvme_proto::{HostNqn, IpTraddr, Nsid, SubsysNqn};
 use nvmet_configfs::kernel::{self, Module, Roots};
 use nvmet_configfs::{
-    DevicePath, Foreign, LinkTarget, NamespaceSpec, OsTree, Policy, PortId, PortSpec, SubsystemSpec,
-    TargetSpec, apply, diff, observe, preflight,
+    DevicePath, Foreign, HostAccess, OsTree, Policy, PortId, TargetSpec, apply, diff, observe, preflight,
 };
 use serde_json::json;
 
@@ -142,24 +141,20 @@ fn create(args: &Args, create: &Create) -> cli::Outcome {
         }
     }
     let tree = open(args)?;
-    let mut spec = TargetSpec::new();
-    let mut subsystem =
-        if create.allow_any_host { SubsystemSpec::any_host() } else { SubsystemSpec::nobody() };
-    for host in &create.host {
-        spec = spec.host(host.clone());
-        subsystem = subsystem.allow(host.clone());
-    }
-    subsystem = subsystem.namespace(create.nsid, NamespaceSpec::new(create.device.clone()));
-    let mut port = PortSpec::tcp(create.traddr.clone(), create.trsvcid).export(create.nqn.clone());
-    // A port that is there already keeps exporting what it exports.
-    if let Some(there) = observe(&tree)?.port(PortId(create.port)) {
-        let exported = there.subsystems.values().filter_map(|target| match target {
-            LinkTarget::Subsystem(name) => name.to_str()?.parse::<SubsysNqn>().ok(),
-            _ => None,
-        });
-        port = exported.fold(port, PortSpec::export);
-    }
-    let spec = spec.subsystem(create.nqn.clone(), subsystem).port(PortId(create.port), port);
+    let wanted = nvme_examples::create::Create {
+        nqn: create.nqn.clone(),
+        access: if create.allow_any_host {
+            HostAccess::Any
+        } else {
+            HostAccess::Only(create.host.iter().cloned().collect())
+        },
+        nsid: create.nsid,
+        device: create.device.clone(),
+        port: PortId(create.port),
+        traddr: create.traddr.clone(),
+        trsvcid: create.trsvcid,
+    };
+    let spec = wanted.spec(&observe(&tree)?)?;
     spec.validate().map_err(|error| host::usage(&mut Args::command(), error))?;
     preflight(&spec)?;
     let done = format!("{} is exported on tcp {}:{}", create.nqn, create.traddr, create.trsvcid);
