@@ -7,6 +7,7 @@ pub mod apply;
 pub mod guide;
 pub mod mistakes;
 pub mod network;
+pub mod programs;
 mod scene;
 pub mod smoke;
 
