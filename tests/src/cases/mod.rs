@@ -13,12 +13,23 @@ pub mod smoke;
 
 /// All cases, in the order they run: first what everything else stands on.
 pub fn all() -> Vec<Case> {
-    [smoke::CASES, guide::CASES, access::CASES, network::CASES, apply::CASES, mistakes::CASES].concat()
+    [
+        smoke::CASES,
+        guide::CASES,
+        access::CASES,
+        network::CASES,
+        apply::CASES,
+        programs::CASES,
+        mistakes::CASES,
+    ]
+    .concat()
 }
 
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
+    use std::fs;
+    use std::path::Path;
 
     #[test]
     fn names_are_unique_and_begin_with_their_file() {
@@ -26,6 +37,16 @@ mod tests {
         for case in super::all() {
             assert!(seen.insert(case.name), "{} is there twice", case.name);
             assert_eq!(case.name.matches("::").count(), 1, "{}", case.name);
+        }
+    }
+    #[test]
+    fn no_file_of_cases_is_forgotten() {
+        for entry in fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/cases")).unwrap() {
+            let path = entry.unwrap().path();
+            let topic = path.file_stem().unwrap().to_str().unwrap().to_owned();
+            let has_cases = fs::read_to_string(&path).unwrap().contains("pub const CASES");
+            let listed = super::all().iter().any(|case| case.name.starts_with(&format!("{topic}::")));
+            assert_eq!(has_cases && topic != "mod", listed, "{topic}");
         }
     }
 }
