@@ -62,7 +62,6 @@ pub enum DecodeErrorKind {
 
 impl DecodeError {
     /// A field that breaks a rule.
-    #[allow(dead_code, reason = "lists come next")]
     pub(crate) const fn invalid(
         structure: &'static str,
         at: usize,

@@ -94,7 +94,6 @@ pub(crate) fn entry_mut(bytes: &mut [u8], at: usize, size: usize, index: usize) 
     bytes.get_mut(at..).unwrap_or_default().chunks_exact_mut(size.max(1)).nth(index).unwrap_or_default()
 }
 
-#[allow(dead_code, reason = "lists come next")]
 /// Refuses a count beyond what the structure has room for.
 pub(crate) fn check_count(
     structure: &'static str,

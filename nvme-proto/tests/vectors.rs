@@ -7,7 +7,8 @@ use nvme_proto::discovery::{
     SubsystemType, TcpSecurity, TransportRequirements,
 };
 use nvme_proto::identify::{
-    ControllerType, DiscoveryControllerType, IdentifyController, IdentifyNamespace, LbaFormat, PowerState, Version,
+    ControllerType, DiscoveryControllerType, IdentifyController, IdentifyNamespace, LbaFormat, PowerState,
+    Version,
 };
 use nvme_proto::{AddressFamily, Cntlid, DISCOVERY_NQN, IpTraddr, SubsysNqn, TransportType};
 

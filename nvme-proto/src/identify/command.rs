@@ -26,6 +26,10 @@ wire_values! {
         IO_ACTIVE_NAMESPACES = 0x07 => "I/O Command Set Specific Active Namespace ID List",
         /// Identify Namespace independent of the I/O command set.
         INDEPENDENT_NAMESPACE = 0x08 => "I/O Command Set Independent Identify Namespace",
+        /// Formats of user data, independent of the I/O command set.
+        NAMESPACE_FORMAT = 0x09 => "Identify Namespace User Data Format",
+        /// Formats of user data of one I/O command set (CSI).
+        IO_NAMESPACE_FORMAT = 0x0a => "I/O Command Set Specific Identify Namespace User Data Format",
         /// The allocated namespace ids above the one given.
         ALLOCATED_NAMESPACES = 0x10 => "Allocated Namespace ID List",
         /// Identify Namespace of an allocated namespace.
@@ -34,8 +38,32 @@ wire_values! {
         ATTACHED_CONTROLLERS = 0x12 => "Controller List of a Namespace",
         /// All controllers of the subsystem.
         CONTROLLERS = 0x13 => "Controller List",
+        /// What a primary controller can give to secondary ones.
+        PRIMARY_CAPABILITIES = 0x14 => "Primary Controller Capabilities",
+        /// The secondary controllers.
+        SECONDARY_CONTROLLERS = 0x15 => "Secondary Controller List",
+        /// Which sizes namespaces should have.
+        NAMESPACE_GRANULARITY = 0x16 => "Namespace Granularity List",
+        /// UUIDs that give meaning to what is vendor specific.
+        UUIDS = 0x17 => "UUID List",
+        /// Domains.
+        DOMAINS = 0x18 => "Domain List",
+        /// Endurance groups.
+        ENDURANCE_GROUPS = 0x19 => "Endurance Group List",
+        /// The allocated namespace ids of one I/O command set (CSI).
+        IO_ALLOCATED_NAMESPACES = 0x1a => "I/O Command Set Specific Allocated Namespace ID List",
+        /// Identify Namespace of one I/O command set (CSI), of an allocated namespace.
+        IO_ALLOCATED_NAMESPACE = 0x1b => "I/O Command Set Specific Identify Namespace of an Allocated Namespace",
         /// Combinations of I/O command sets.
         IO_COMMAND_SETS = 0x1c => "I/O Command Set Combinations",
+        /// Namespaces an exported subsystem can be made of.
+        UNDERLYING_NAMESPACES = 0x1d => "Underlying Namespace List",
+        /// Ports an exported subsystem can be reached by.
+        PORTS = 0x1e => "Ports List",
+        /// Identify Namespace independent of the I/O command set, of an allocated namespace.
+        INDEPENDENT_ALLOCATED_NAMESPACE = 0x1f => "I/O Command Set Independent Identify Namespace of an Allocated Namespace",
+        /// Formats of the state of a controller that migrates.
+        CONTROLLER_STATE_FORMATS = 0x20 => "Supported Controller State Formats",
     }
 }
 

@@ -9,6 +9,7 @@
 //! is bounded by the bytes that are there; iterators over entries of several lengths stop at the first that is malformed and say why.
 
 mod ana;
+mod changed_namespaces;
 mod effects;
 mod error_information;
 mod firmware;
@@ -23,6 +24,7 @@ mod telemetry;
 mod zones;
 
 pub use ana::{AnaGroup, AnaGroups, AnaLog, AnaState};
+pub use changed_namespaces::ChangedNamespaces;
 pub use effects::{CommandEffects, EffectsLog, FeatureEffects, FeatureEffectsLog, Scope};
 pub use error_information::{ErrorEntry, ErrorLog};
 pub use firmware::FirmwareLog;
