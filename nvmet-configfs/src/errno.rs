@@ -75,6 +75,7 @@ errnos! {
     ETIMEDOUT = 110, "timed out";
     EALREADY = 114, "already in progress";
     EDQUOT = 122, "disk quota exceeded";
+    ENOMEDIUM = 123, "no medium in the drive";
     ENOKEY = 126, "required key not available";
     ENOTSUPP = 524, "not supported (a number internal to the kernel)";
 }

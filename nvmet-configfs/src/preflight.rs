@@ -113,8 +113,7 @@ fn inspect(path: &Path) -> Result<(), DeviceFault> {
         open_unused(path)?
     } else {
         // Opened for writing as the kernel will, changed by nothing.
-        let options = OpenOptions::new().read(true).write(true).clone();
-        options.open(path).map_err(|e| match Errno::from_io(&e) {
+        OpenOptions::new().read(true).write(true).open(path).map_err(|e| match Errno::from_io(&e) {
             Errno::EROFS => DeviceFault::ReadOnly,
             other => DeviceFault::Unreadable(other),
         })?
@@ -133,8 +132,7 @@ fn open_unused(path: &Path) -> Result<File, DeviceFault> {
         Err(e) => Err(match Errno::from_io(&e) {
             Errno::EBUSY => DeviceFault::InUse,
             Errno::ENXIO | Errno::ENODEV | Errno::ENOENT => DeviceFault::Missing,
-            // A drive without a medium.
-            Errno(123) => DeviceFault::Empty,
+            Errno::ENOMEDIUM => DeviceFault::Empty,
             other => DeviceFault::Unreadable(other),
         }),
     }

@@ -49,11 +49,18 @@ fn other() -> TargetSpec {
         .port(PortId(2), PortSpec::tcp("127.0.0.1".parse().unwrap(), 4420).export(mysub()).export(second))
 }
 
+/// Not a secret of anyone.
+const KEY: &str = "DHHC-1:00:ia6zGodOr4SEG0Zzaw398rpY0wqipUWj4jWjUh4HWUz6aQ2n:";
+
 /// What other tools left behind.
 fn clutter(tree: &dyn Tree) {
     let make = |p: &str| tree.mkdir(&path(p)).unwrap();
     let set = |p: &str, v: &str| tree.write(&path(p), v.as_bytes()).unwrap();
     make("hosts/other");
+    if tree.kind(&path("hosts/other/dhchap_key")).unwrap().is_some() {
+        set("hosts/other/dhchap_key", KEY);
+        set("hosts/other/dhchap_hash", "hmac(sha512)");
+    }
     make("subsystems/other");
     set("subsystems/other/attr_serial", "OTHER");
     set("subsystems/other/attr_cntlid_max", "200");
@@ -148,6 +155,24 @@ fn removed_clutter_of_other_tools_comes_back_exactly() {
         assert!(steps > 18, "{kernel}: {steps}");
         fails_everywhere(kernel, &clutter, &TargetSpec::new(), Policy::foreign(Foreign::Remove));
     }
+}
+
+#[test]
+fn keys_of_hosts_come_back_and_are_never_shown() {
+    let tree = Instrumented::new(FakeTree::new(FakeKernel::V6_12));
+    clutter(tree.inner());
+    let plan = plan(&tree, &guide(), &Policy::foreign(Foreign::Remove)).unwrap();
+    let lines: Vec<String> = plan.steps().iter().map(ToString::to_string).collect();
+    let made = lines.iter().position(|l| l == "make subsystems/mysub").unwrap();
+    assert_eq!(lines[made - 1], "remove hosts/other");
+    tree.fail_mutation(made, Errno::EIO);
+    let error = apply(&tree, &plan).unwrap_err();
+    assert!(error.rollback.is_complete());
+    let key = tree.read(&path("hosts/other/dhchap_key")).unwrap();
+    assert_eq!(key.trim_ascii(), KEY.as_bytes());
+    let shown = format!("{plan}{plan:?}{error}{error:?}{}{}", tree.log().join("\n"), dump(&tree).unwrap());
+    let observed = nvmet_configfs::observe(&tree).unwrap();
+    assert!(!format!("{shown}{observed:?}").contains("DHHC"), "{shown}");
 }
 
 #[test]
