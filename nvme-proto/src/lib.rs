@@ -30,11 +30,13 @@ extern crate alloc;
 #[cfg(any(feature = "std", test))]
 extern crate std;
 
+pub mod auth;
 pub mod connect;
 pub mod discovery;
 mod error;
 mod flags;
 pub mod identify;
+mod key_text;
 mod layout;
 pub mod log;
 mod registry;
@@ -43,6 +45,7 @@ pub mod status;
 #[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
 pub mod testing;
 mod text;
+pub mod tls;
 pub mod types;
 mod view;
 
