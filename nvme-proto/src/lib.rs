@@ -32,13 +32,16 @@ extern crate std;
 
 pub mod auth;
 pub mod connect;
+pub mod digest;
 pub mod discovery;
 mod error;
 mod flags;
+pub mod frame;
 pub mod identify;
 mod key_text;
 mod layout;
 pub mod log;
+pub mod pdu;
 mod registry;
 pub mod status;
 #[cfg(feature = "testing")]
@@ -51,6 +54,7 @@ mod view;
 
 pub use connect::{ConnectParameter, ConnectReject, ParameterPlace};
 pub use error::{DecodeError, DecodeErrorKind};
+pub use pdu::DataAlignment;
 pub use status::{CommandContext, Status};
 pub use types::{
     AddrTextError, AddressFamily, Cntlid, DISCOVERY_NQN, HostId, HostIdError, HostNqn, IpTraddr,

@@ -1,0 +1,143 @@
+//! What a PDU coming in is checked against: the role, the phase, what was negotiated, and the limits.
+
+use super::limits::Limits;
+use crate::digest::crc32c;
+use crate::pdu::header::known;
+use crate::pdu::{CommonHeader, Format, Header, ProtocolError, Role, Rule, Shape};
+
+/// How far a connection has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Phase {
+    /// The peer's ICReq or ICResp has not come yet, and only that (or a termination request) may come.
+    Handshake,
+    /// The handshake is over: everything else may come.
+    Ready,
+}
+
+/// Everything a PDU coming in is checked against.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Rules {
+    /// Which end receives.
+    pub receiver: Role,
+    /// How far the connection has come.
+    pub phase: Phase,
+    /// What was negotiated for this direction.
+    pub format: Format,
+    /// What the receiver takes.
+    pub limits: Limits,
+}
+
+/// The front of a stream of PDUs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(clippy::large_enum_variant, reason = "returned by value once a PDU, and taken apart at once")]
+pub enum Front {
+    /// The header is not all there: this many bytes have to be there in all before it is worth looking again.
+    Need(usize),
+    /// A header that obeys all rules, and where the parts of its PDU are. What is behind the header need not be there yet.
+    Header(Header, Shape),
+}
+
+impl Rules {
+    /// The rules at the start of a connection.
+    #[must_use]
+    pub const fn new(receiver: Role, limits: Limits) -> Self {
+        Self { receiver, phase: Phase::Handshake, format: Format::PLAIN, limits }
+    }
+
+    /// The rules after the handshake.
+    #[must_use]
+    pub const fn ready(self, format: Format, limits: Limits) -> Self {
+        Self { receiver: self.receiver, phase: Phase::Ready, format, limits }
+    }
+
+    /// Judges the PDU that `bytes` start with, as early as it can be judged: the common header when its 8 bytes are there, the rest of the
+    /// header when that and its digest are.
+    ///
+    /// # Errors
+    /// The first rule that is violated: type, direction and phase; the common header in the order of its bytes; the limits; the header digest;
+    /// the rest of the header in the order of its bytes.
+    #[inline]
+    pub fn front(&self, bytes: &[u8]) -> Result<Front, ProtocolError> {
+        let Some(common) = bytes.first_chunk() else { return Ok(Front::Need(CommonHeader::LEN)) };
+        let shape = self.shape(common)?;
+        let end = shape.header_end();
+        let Some(header) = bytes.get(..end) else { return Ok(Front::Need(end)) };
+        if shape.header_digest
+            && let Some((covered, digest)) = header.split_last_chunk()
+        {
+            let received = u32::from_le_bytes(*digest);
+            if crc32c(covered) != received {
+                return Err(ProtocolError::new(shape.pdu_type, Rule::HeaderDigest, received));
+            }
+        }
+        Ok(Front::Header(Header::from_shape(&shape, header)?, shape))
+    }
+
+    /// Judges a common header: everything that its 8 bytes tell.
+    ///
+    /// # Errors
+    /// The first rule that is violated.
+    #[inline]
+    pub fn shape(&self, common: &[u8; CommonHeader::LEN]) -> Result<Shape, ProtocolError> {
+        let common = CommonHeader::decode(common);
+        let pdu_type = known(common.code)?;
+        let fail = |rule| Err(ProtocolError::new(pdu_type, rule, common.code.into()));
+        if pdu_type.sender() == self.receiver {
+            return fail(Rule::WrongDirection);
+        }
+        if !pdu_type.is_termination() {
+            match self.phase {
+                Phase::Handshake if !pdu_type.is_handshake() => return fail(Rule::BeforeHandshake),
+                Phase::Ready if pdu_type.is_handshake() => return fail(Rule::SecondHandshake),
+                Phase::Handshake | Phase::Ready => {}
+            }
+        }
+        let shape = common.shape(pdu_type, self.format.digests, self.format.alignment)?;
+        self.limits.check(&shape)?;
+        Ok(shape)
+    }
+}
+
+/// How a data digest came out.
+///
+/// A wrong one does not end the connection: the command fails with Transient Transport Error (22h), once, and whatever its completion says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum DataDigest {
+    /// None was negotiated, or there are no data.
+    Absent,
+    /// It matches the data.
+    Good,
+    /// It does not.
+    Bad {
+        /// The digest in the PDU.
+        received: u32,
+        /// The digest of the data.
+        computed: u32,
+    },
+}
+
+impl DataDigest {
+    /// Compares.
+    #[inline]
+    pub(crate) const fn compare(received: u32, computed: u32) -> Self {
+        if received == computed { Self::Good } else { Self::Bad { received, computed } }
+    }
+
+    /// The data and the digest behind them, judged.
+    #[inline]
+    pub(crate) fn split<'a>(shape: &Shape, data_and_digest: &'a [u8]) -> (&'a [u8], Self) {
+        match data_and_digest.split_last_chunk() {
+            Some((data, digest)) if shape.data_digest => {
+                (data, Self::compare(u32::from_le_bytes(*digest), crc32c(data)))
+            }
+            _ => (data_and_digest, Self::Absent),
+        }
+    }
+
+    /// Whether the data can be used: the digest matches, or there is none.
+    #[must_use]
+    pub const fn is_ok(self) -> bool {
+        !matches!(self, Self::Bad { .. })
+    }
+}

@@ -1,0 +1,127 @@
+//! Capsules: CapsuleCmd and CapsuleResp.
+
+use super::common::{Envelope, Shape};
+use super::error::ProtocolError;
+use super::header::pdu_header;
+use super::kind::PduType;
+
+/// Command capsule: a submission queue entry, and data if they go with it. 72 bytes, then the data.
+///
+/// | bytes | field | |
+/// |---|---|---|
+/// | 0..8 | common header | 04h, HDGSTF DDGSTF, HLEN 72, PDO, PLEN |
+/// | 8..72 | `sqe` | submission queue entry |
+/// | 72.. | header digest, padding to PDO | |
+/// | PDO.. | data, data digest | if PLEN goes beyond the header |
+///
+/// PDO is reserved in a capsule without data: Linux writes 0, and any value is taken. DDGSTF means nothing there: both values are taken
+/// where the data digest is in use.
+///
+/// Source: NVMe/TCP 1.0, CapsuleCmd; Linux `include/linux/nvme-tcp.h: struct nvme_tcp_cmd_pdu`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct CapsuleCmd {
+    /// FLAGS, PDO and PLEN.
+    pub envelope: Envelope,
+    /// The submission queue entry.
+    #[doc(alias = "SQE")]
+    pub sqe: [u8; 64],
+}
+
+impl CapsuleCmd {
+    /// A capsule without data.
+    #[must_use]
+    pub const fn new(sqe: [u8; 64]) -> Self {
+        Self { envelope: Envelope::plain(PduType::CapsuleCmd, 0), sqe }
+    }
+
+    #[inline]
+    pub(crate) fn from_bytes(bytes: &[u8; 72]) -> Self {
+        let sqe = bytes.last_chunk().copied().unwrap_or([0; 64]);
+        Self { envelope: super::header::common(bytes).envelope(), sqe }
+    }
+
+    #[inline]
+    #[allow(clippy::unnecessary_wraps, reason = "like its siblings")]
+    pub(crate) const fn check(&self, _shape: &Shape) -> Result<(), ProtocolError> {
+        Ok(())
+    }
+
+    #[inline]
+    const fn write_specific(&self, bytes: &mut [u8; 72]) {
+        if let Some(sqe) = bytes.last_chunk_mut() {
+            *sqe = self.sqe;
+        }
+    }
+
+    const fn data_len(&self) -> Option<u32> {
+        None
+    }
+}
+
+pdu_header!(CapsuleCmd, 72, PduType::CapsuleCmd);
+
+/// Response capsule: a completion queue entry. 24 bytes.
+///
+/// | bytes | field | |
+/// |---|---|---|
+/// | 0..8 | common header | 05h, HDGSTF, HLEN 24, PDO reserved, PLEN 24 or 28 |
+/// | 8..24 | `cqe` | completion queue entry |
+/// | 24..28 | header digest | |
+///
+/// Source: NVMe/TCP 1.0, CapsuleResp; Linux `include/linux/nvme-tcp.h: struct nvme_tcp_rsp_pdu`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[non_exhaustive]
+pub struct CapsuleResp {
+    /// FLAGS, PDO and PLEN.
+    pub envelope: Envelope,
+    /// The completion queue entry.
+    #[doc(alias = "CQE")]
+    pub cqe: [u8; 16],
+}
+
+impl CapsuleResp {
+    /// A response.
+    #[must_use]
+    pub const fn new(cqe: [u8; 16]) -> Self {
+        Self { envelope: Envelope::plain(PduType::CapsuleResp, 0), cqe }
+    }
+
+    #[inline]
+    pub(crate) fn from_bytes(bytes: &[u8; 24]) -> Self {
+        let cqe = bytes.last_chunk().copied().unwrap_or([0; 16]);
+        Self { envelope: super::header::common(bytes).envelope(), cqe }
+    }
+
+    #[inline]
+    #[allow(clippy::unnecessary_wraps, reason = "like its siblings")]
+    pub(crate) const fn check(&self, _shape: &Shape) -> Result<(), ProtocolError> {
+        Ok(())
+    }
+
+    #[inline]
+    const fn write_specific(&self, bytes: &mut [u8; 24]) {
+        if let Some(cqe) = bytes.last_chunk_mut() {
+            *cqe = self.cqe;
+        }
+    }
+
+    const fn data_len(&self) -> Option<u32> {
+        None
+    }
+}
+
+pdu_header!(CapsuleResp, 24, PduType::CapsuleResp);
+
+/// The entry as hexadecimal text, since arrays of 64 have no serialization of their own.
+#[cfg(feature = "serde")]
+impl serde::Serialize for CapsuleCmd {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        use serde::ser::SerializeStruct;
+        let mut fields = serializer.serialize_struct("CapsuleCmd", 2)?;
+        fields.serialize_field("envelope", &self.envelope)?;
+        fields.serialize_field("sqe", self.sqe.as_slice())?;
+        fields.end()
+    }
+}

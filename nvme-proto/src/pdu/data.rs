@@ -1,0 +1,252 @@
+//! Data on their way: H2CData and C2HData.
+
+use super::common::{Envelope, Shape};
+use super::error::{ProtocolError, Rule};
+use super::flags::Flags;
+use super::header::pdu_header;
+use super::kind::PduType;
+
+/// Data from the host, for an R2T. 24 bytes, little-endian, then the data.
+///
+/// | bytes | field | unit |
+/// |---|---|---|
+/// | 0..8 | common header | 06h, HDGSTF DDGSTF LAST_PDU, HLEN 24, PDO, PLEN |
+/// | 8..10 | `command_id` (CCCID) | |
+/// | 10..12 | `transfer_tag` (TTAG) | as the R2T has it |
+/// | 12..16 | `offset` (DATAO) | bytes from the start of the command's data; a multiple of 4 |
+/// | 16..20 | `len` (DATAL) | bytes; not 0; a multiple of 4 unless LAST_PDU is set |
+/// | 20..24 | reserved | ignored; 0 when encoded |
+/// | PDO.. | data, data digest | |
+///
+/// Source: NVMe/TCP 1.0, H2CData; Linux `include/linux/nvme-tcp.h: struct nvme_tcp_data_pdu`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[non_exhaustive]
+pub struct H2cData {
+    /// FLAGS, PDO and PLEN.
+    pub envelope: Envelope,
+    /// The command's identifier.
+    #[doc(alias = "CCCID")]
+    pub command_id: u16,
+    /// The tag of the R2T.
+    #[doc(alias = "TTAG")]
+    pub transfer_tag: u16,
+    /// Bytes from the start of the command's data.
+    #[doc(alias = "DATAO")]
+    pub offset: u32,
+    /// Bytes of data.
+    #[doc(alias = "DATAL")]
+    pub len: u32,
+}
+
+impl H2cData {
+    /// Some of the data, more to follow.
+    #[must_use]
+    pub const fn new(command_id: u16, transfer_tag: u16, offset: u32, len: u32) -> Self {
+        Self { envelope: Envelope::plain(PduType::H2cData, len), command_id, transfer_tag, offset, len }
+    }
+
+    /// The last data of the R2T.
+    #[must_use]
+    pub const fn last(mut self) -> Self {
+        self.envelope.flags = self.envelope.flags.with(Flags::LAST_PDU);
+        self
+    }
+
+    /// Whether these are the last data of the R2T.
+    #[must_use]
+    #[inline]
+    pub const fn is_last(&self) -> bool {
+        self.envelope.flags.contains(Flags::LAST_PDU)
+    }
+
+    #[inline]
+    pub(crate) fn from_bytes(bytes: &[u8; 24]) -> Self {
+        let (envelope, command_id, transfer_tag, offset, len) = take(bytes);
+        Self { envelope, command_id, transfer_tag, offset, len }
+    }
+
+    #[inline]
+    pub(crate) const fn check(&self, shape: &Shape) -> Result<(), ProtocolError> {
+        check(PduType::H2cData, self.offset, self.len, self.is_last(), shape)
+    }
+
+    #[inline]
+    const fn write_specific(&self, bytes: &mut [u8; 24]) {
+        write(bytes, self.command_id, self.transfer_tag, self.offset, self.len);
+    }
+
+    #[inline]
+    const fn data_len(&self) -> Option<u32> {
+        Some(self.len)
+    }
+}
+
+pdu_header!(H2cData, 24, PduType::H2cData);
+
+/// Data from the controller, for a command that reads. 24 bytes, little-endian, then the data.
+///
+/// | bytes | field | unit |
+/// |---|---|---|
+/// | 0..8 | common header | 07h, HDGSTF DDGSTF LAST_PDU SUCCESS, HLEN 24, PDO, PLEN |
+/// | 8..10 | `command_id` (CCCID) | |
+/// | 10..12 | reserved | ignored; 0 when encoded |
+/// | 12..16 | `offset` (DATAO) | bytes from the start of the command's data; a multiple of 4 |
+/// | 16..20 | `len` (DATAL) | bytes; not 0; a multiple of 4 unless LAST_PDU is set |
+/// | 20..24 | reserved | ignored; 0 when encoded |
+/// | PDO.. | data, data digest | |
+///
+/// Source: NVMe/TCP 1.0, C2HData; Linux `include/linux/nvme-tcp.h: struct nvme_tcp_data_pdu`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[non_exhaustive]
+pub struct C2hData {
+    /// FLAGS, PDO and PLEN.
+    pub envelope: Envelope,
+    /// The command's identifier.
+    #[doc(alias = "CCCID")]
+    pub command_id: u16,
+    /// Bytes from the start of the command's data.
+    #[doc(alias = "DATAO")]
+    pub offset: u32,
+    /// Bytes of data.
+    #[doc(alias = "DATAL")]
+    pub len: u32,
+}
+
+impl C2hData {
+    /// Some of the data, more to follow.
+    #[must_use]
+    pub const fn new(command_id: u16, offset: u32, len: u32) -> Self {
+        Self { envelope: Envelope::plain(PduType::C2hData, len), command_id, offset, len }
+    }
+
+    /// The last data of the command; its completion follows.
+    #[must_use]
+    pub const fn last(mut self) -> Self {
+        self.envelope.flags = self.envelope.flags.with(Flags::LAST_PDU);
+        self
+    }
+
+    /// The last data of the command, which has succeeded: no completion follows.
+    #[must_use]
+    pub const fn success(mut self) -> Self {
+        self.envelope.flags = self.envelope.flags.with(Flags::LAST_PDU).with(Flags::SUCCESS);
+        self
+    }
+
+    /// Whether these are the last data of the command.
+    #[must_use]
+    #[inline]
+    pub const fn is_last(&self) -> bool {
+        self.envelope.flags.contains(Flags::LAST_PDU)
+    }
+
+    /// Whether the command has succeeded and no completion follows.
+    #[must_use]
+    #[inline]
+    pub const fn is_success(&self) -> bool {
+        self.envelope.flags.contains(Flags::SUCCESS)
+    }
+
+    #[inline]
+    pub(crate) fn from_bytes(bytes: &[u8; 24]) -> Self {
+        let (envelope, command_id, _, offset, len) = take(bytes);
+        Self { envelope, command_id, offset, len }
+    }
+
+    #[inline]
+    pub(crate) const fn check(&self, shape: &Shape) -> Result<(), ProtocolError> {
+        check(PduType::C2hData, self.offset, self.len, self.is_last(), shape)
+    }
+
+    #[inline]
+    const fn write_specific(&self, bytes: &mut [u8; 24]) {
+        write(bytes, self.command_id, 0, self.offset, self.len);
+    }
+
+    #[inline]
+    const fn data_len(&self) -> Option<u32> {
+        Some(self.len)
+    }
+}
+
+pdu_header!(C2hData, 24, PduType::C2hData);
+
+/// The fields that H2CData, C2HData and R2T have at the same places: common header, two identifiers, offset, length.
+#[inline(always)]
+pub(super) fn take(bytes: &[u8; 24]) -> (Envelope, u16, u16, u32, u32) {
+    let b = bytes;
+    (
+        super::header::common(bytes).envelope(),
+        u16::from_le_bytes([b[8], b[9]]),
+        u16::from_le_bytes([b[10], b[11]]),
+        u32::from_le_bytes([b[12], b[13], b[14], b[15]]),
+        u32::from_le_bytes([b[16], b[17], b[18], b[19]]),
+    )
+}
+
+#[inline(always)]
+pub(super) const fn write(bytes: &mut [u8; 24], command_id: u16, transfer_tag: u16, offset: u32, len: u32) {
+    [bytes[8], bytes[9]] = command_id.to_le_bytes();
+    [bytes[10], bytes[11]] = transfer_tag.to_le_bytes();
+    [bytes[12], bytes[13], bytes[14], bytes[15]] = offset.to_le_bytes();
+    [bytes[16], bytes[17], bytes[18], bytes[19]] = len.to_le_bytes();
+}
+
+/// Offset and length, in the order of their bytes.
+#[inline(always)]
+const fn check(
+    pdu_type: PduType,
+    offset: u32,
+    len: u32,
+    is_last: bool,
+    shape: &Shape,
+) -> Result<(), ProtocolError> {
+    if offset & 3 != 0 {
+        return Err(ProtocolError::new(pdu_type, Rule::OffsetUnaligned, offset));
+    }
+    if len == 0 {
+        return Err(ProtocolError::new(pdu_type, Rule::DataLenZero, len));
+    }
+    if len != shape.data_len {
+        return Err(ProtocolError::new(pdu_type, Rule::DataLen, len));
+    }
+    if len & 3 != 0 && !is_last {
+        return Err(ProtocolError::new(pdu_type, Rule::DataLenUnaligned, len));
+    }
+    if offset.checked_add(len).is_none() {
+        return Err(ProtocolError::new(pdu_type, Rule::EndBeyond32Bits, offset));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn offset_and_length_are_judged_in_their_order() {
+        let rule = |offset, len, data: u32| {
+            let mut header = C2hData::new(1, offset, data);
+            header.len = len;
+            C2hData::decode(&header.encode()).map_err(|error| (error.rule, error.fes.0, error.fei))
+        };
+        assert_eq!(rule(2, 0, 8), Err((Rule::OffsetUnaligned, 1, 12)));
+        assert_eq!(rule(4, 0, 0), Err((Rule::DataLenZero, 1, 16)));
+        assert_eq!(rule(4, 4, 8), Err((Rule::DataLen, 1, 16)));
+        assert_eq!(rule(4, 6, 6), Err((Rule::DataLenUnaligned, 1, 16)));
+        assert_eq!(rule(0xffff_fffc, 4, 4), Err((Rule::EndBeyond32Bits, 4, 0)));
+        assert!(rule(0xffff_fff8, 4, 4).is_ok());
+        let odd = C2hData::new(1, 4, 6).success();
+        assert_eq!(C2hData::decode(&odd.encode()), Ok(odd));
+        assert!(odd.is_last() && odd.is_success() && !odd.last().envelope.flags.contains(Flags::HDGSTF));
+    }
+
+    #[test]
+    fn the_two_directions_are_not_taken_for_each_other() {
+        let header = H2cData::new(1, 2, 0, 8).last();
+        assert_eq!(H2cData::decode(&header.encode()), Ok(header));
+        assert_eq!(C2hData::decode(&header.encode()).map_err(|e| (e.rule, e.fei)), Err((Rule::OtherType, 0)));
+    }
+}
