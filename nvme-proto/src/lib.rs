@@ -31,10 +31,16 @@ extern crate alloc;
 extern crate std;
 
 pub mod auth;
+mod bits;
+pub mod command;
 pub mod connect;
+pub mod cqe;
 pub mod digest;
 pub mod discovery;
 mod error;
+pub mod event;
+pub mod fabrics;
+pub mod feature;
 mod flags;
 pub mod frame;
 pub mod identify;
@@ -43,6 +49,8 @@ mod layout;
 pub mod log;
 pub mod pdu;
 mod registry;
+pub mod sgl;
+pub mod sqe;
 pub mod status;
 #[cfg(feature = "testing")]
 #[cfg_attr(docsrs, doc(cfg(feature = "testing")))]

@@ -80,6 +80,7 @@ wire_values! {
 ///
 /// Everything else is reserved: written as zero, ignored when read. Source: NVMe Base 2.0 section 5.17.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub struct IdentifyCommand {
     /// Which structure.

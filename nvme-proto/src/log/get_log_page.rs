@@ -93,6 +93,7 @@ wire_values! {
 
 /// Whether reading a log page also takes note of the event that announced its change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[doc(alias = "RAE")]
 pub enum RetainAsyncEvent {
     /// The event is cleared: the next change is announced again.
@@ -103,6 +104,7 @@ pub enum RetainAsyncEvent {
 
 /// What the offset of Get Log Page counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[doc(alias = "OT")]
 pub enum OffsetType {
     /// Bytes from the beginning of the page.
@@ -130,6 +132,7 @@ pub enum OffsetType {
 ///
 /// The other bits are reserved: written as zero, ignored when read. Source: NVMe Base 2.0 section 5.16.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub struct GetLogPage {
     /// Which page.
