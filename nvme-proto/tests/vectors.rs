@@ -3,7 +3,7 @@
 mod common;
 
 use nvme_proto::discovery::{
-    Authentication, DiscoveryEntry, DiscoveryLog, EntryFlags, LogEntry, LogHeader, SecureChannel,
+    Authentication, DiscoveryEntry, DiscoveryLog, EntryFlags, LogEntry, LogFlags, LogHeader, SecureChannel,
     SubsystemType, TcpSecurity, TransportRequirements,
 };
 use nvme_proto::identify::{
@@ -219,7 +219,10 @@ fn discovery_log_with_the_fields_linux_leaves_zero() {
 #[test]
 fn headers_are_read_from_20_bytes() {
     let header = LogHeader::decode(&common::discovery_header_3()).unwrap();
-    assert_eq!((header.generation, header.records, header.flags, header.total_len), (6, 3, 0, 0));
+    assert_eq!(
+        (header.generation, header.records, header.flags, header.total_len),
+        (6, 3, LogFlags::NONE, 0)
+    );
     assert_eq!(header.encode()[..20], common::discovery_header_3());
     let header = LogHeader::decode(&common::discovery_header_2()).unwrap();
     assert_eq!(header, LogHeader::new(6, 2));

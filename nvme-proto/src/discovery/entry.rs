@@ -4,7 +4,11 @@ use alloc::boxed::Box;
 use alloc::string::String;
 use core::fmt;
 
-use super::{EntryFlags, SubsystemType, TcpSecurity, TransportRequirements};
+use super::extended::{end_of_entry, extend};
+use super::{
+    EntryFlags, ExtendedAttribute, ExtendedAttributeError, ExtendedAttributes, SubsystemType, TcpSecurity,
+    TransportRequirements,
+};
 use crate::error::DecodeError;
 use crate::layout::{bytes_at, field_at, layout, put, put_text, zeroed};
 use crate::text::printable;
@@ -12,7 +16,7 @@ use crate::types::{
     AddrTextError, AddressFamily, Cntlid, IpTraddr, Nqn, NqnError, SubsysNqn, Traddr, TransportType, Trsvcid,
 };
 
-/// One entry of the discovery log: a way to a subsystem. 1024 bytes, little-endian.
+/// One entry of the discovery log: a way to a subsystem. 1024 bytes, little-endian; more where it is extended.
 ///
 /// | bytes     | field                             | unit, meaning                                                           |
 /// |-----------|-----------------------------------|-------------------------------------------------------------------------|
@@ -31,28 +35,82 @@ use crate::types::{
 /// | 512..768  | `traddr` (TRADDR)                 | ASCII, NULs or blanks behind                                            |
 /// | 768..1024 | `transport_specific` (TSAS)       | TCP: byte 768 is `tcp_security` (SECTYPE)                               |
 ///
+/// Extended entries, since NVMe Base 2.1, go on:
+///
+/// | bytes      | field                             | meaning                                                                |
+/// |------------|-----------------------------------|------------------------------------------------------------------------|
+/// | 1024..1028 | TEL                               | bytes of the whole entry: 1032 or more, a multiple of 4                |
+/// | 1028..1030 | NUMEXAT                           | attributes that follow                                                 |
+/// | 1030..1032 | reserved                          |                                                                        |
+/// | 1032..     | [`attributes`](Self::attributes)  | [`ExtendedAttribute`]s                                                 |
+///
 /// Every byte is kept, also of entries whose numbers have no name here: encoding what was decoded gives the same bytes. What has
 /// to be text of a certain kind is checked when asked for, so that one bad entry does not cost the others.
 ///
 /// Source: NVMe over Fabrics 1.1 section 5.2, kernel `include/linux/nvme.h: struct nvmf_disc_rsp_page_entry`,
 /// `drivers/nvme/target/discovery.c: nvmet_format_discovery_entry`.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub struct LogEntry<B: AsRef<[u8]>>(B);
+pub struct LogEntry<B: AsRef<[u8]>>(B, Form);
+
+/// Whether an entry has an extension. What is behind 1024 bytes does not tell: it may be the next entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Form {
+    Basic,
+    /// This many bytes.
+    Extended(usize),
+}
 
 /// An entry that owns its bytes.
 pub type DiscoveryEntry = LogEntry<Box<[u8]>>;
 
 impl<B: AsRef<[u8]>> LogEntry<B> {
-    /// Length in bytes.
+    /// Length in bytes, without extension.
     pub const LEN: usize = 1024;
 
-    /// Checks that there are (at least) 1024 bytes. What is behind them is left alone.
+    /// An entry that is not extended: checks that there are (at least) 1024 bytes. What is behind them is left alone.
     ///
     /// # Errors
     /// [`DecodeErrorKind::TooShort`](crate::DecodeErrorKind::TooShort).
     pub fn new_checked(bytes: B) -> Result<Self, DecodeError> {
         DecodeError::check_len("discovery log entry", bytes.as_ref(), Self::LEN)?;
-        Ok(Self(bytes))
+        Ok(Self(bytes, Form::Basic))
+    }
+
+    /// An extended entry: checks that there are as many bytes as it says. What is behind them is left alone.
+    ///
+    /// # Errors
+    /// [`DecodeErrorKind::TooShort`](crate::DecodeErrorKind::TooShort) below 1032 bytes; [`DecodeErrorKind::Invalid`](crate::DecodeErrorKind::Invalid)
+    /// for a length below 1032, that is not a multiple of 4, or beyond the bytes.
+    pub fn new_extended(bytes: B) -> Result<Self, DecodeError> {
+        let len = end_of_entry("extended discovery log entry", bytes.as_ref(), 0)?;
+        Ok(Self(bytes, Form::Extended(len)))
+    }
+
+    /// Whether the entry has an extension.
+    #[must_use]
+    pub const fn is_extended(&self) -> bool {
+        matches!(self.1, Form::Extended(_))
+    }
+
+    /// The attributes of the extension; none where there is no extension.
+    pub fn attributes(&self) -> ExtendedAttributes<'_> {
+        match self.1 {
+            Form::Basic => ExtendedAttributes::none(),
+            Form::Extended(_) => ExtendedAttributes::new(self.as_bytes()),
+        }
+    }
+
+    /// The same entry with an extension of these attributes, instead of the one it may have.
+    ///
+    /// # Errors
+    /// When a value's length is not a multiple of 4 (fill labels up), or there are more than 65535 attributes.
+    pub fn with_attributes(
+        &self,
+        attributes: &[ExtendedAttribute<'_>],
+    ) -> Result<DiscoveryEntry, ExtendedAttributeError> {
+        let bytes = extend(self.encode(), attributes)?;
+        let len = bytes.len();
+        Ok(LogEntry(bytes.into(), Form::Extended(len)))
     }
 
     /// Transport service: for TCP the port.
@@ -114,13 +172,17 @@ impl<B: AsRef<[u8]>> LogEntry<B> {
         (self.transport_type() == TransportType::TCP).then_some(TcpSecurity(security))
     }
 
-    /// The 1024 bytes.
+    /// The bytes of the entry: 1024, or as many as it says where it is extended.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
-        field_at(self.0.as_ref(), 0, Self::LEN)
+        let len = match self.1 {
+            Form::Basic => Self::LEN,
+            Form::Extended(len) => len,
+        };
+        field_at(self.0.as_ref(), 0, len)
     }
 
-    /// A copy of the 1024 bytes.
+    /// A copy of the first 1024 bytes.
     #[must_use]
     pub fn encode(&self) -> [u8; 1024] {
         bytes_at(self.0.as_ref(), 0)
@@ -129,7 +191,7 @@ impl<B: AsRef<[u8]>> LogEntry<B> {
     /// The same entry, with bytes of its own.
     #[must_use]
     pub fn to_owned(&self) -> DiscoveryEntry {
-        LogEntry(self.encode().into())
+        LogEntry(self.as_bytes().into(), self.1)
     }
 }
 
@@ -137,7 +199,7 @@ impl DiscoveryEntry {
     /// All zeros: to be filled with the setters.
     #[must_use]
     pub fn zeroed() -> Self {
-        Self(zeroed(Self::LEN))
+        Self(zeroed(Self::LEN), Form::Basic)
     }
 
     /// A way over TCP to a subsystem of this kind. As Linux's target does it: dynamic controllers, 32 entries in the admin queue,
@@ -213,6 +275,9 @@ impl<B: AsRef<[u8]>> fmt::Debug for LogEntry<B> {
         self.debug_fields(&mut fields);
         fields.field("trsvcid", &self.trsvcid_text()).field("subnqn", &self.subnqn_text());
         fields.field("traddr", &self.traddr_text()).field("tcp_security", &self.tcp_security());
+        if self.is_extended() {
+            fields.field("attributes", &self.attributes().collect::<alloc::vec::Vec<_>>());
+        }
         fields.finish_non_exhaustive()
     }
 }

@@ -4,13 +4,15 @@
 //! subsystem or to another discovery service. [`LogReader`] reads it in pieces and notices when it changes meanwhile.
 
 mod entry;
+pub(crate) mod extended;
 mod log;
 mod reader;
 mod terms;
 
 pub use crate::log::{GetLogPage, GetLogPageError, LogId, RetainAsyncEvent};
 pub use entry::{DiscoveryEntry, LogEntry};
-pub use log::{DiscoveryLog, LogHeader};
+pub use extended::{ExtendedAttribute, ExtendedAttributeError, ExtendedAttributeType, ExtendedAttributes};
+pub use log::{DiscoveryLog, DiscoveryRequest, LogFlags, LogHeader};
 pub use reader::{LogReadError, LogReader, LogReaderLimits, Next};
 pub use terms::{
     Authentication, EntryFlags, SecureChannel, SubsystemType, TcpSecurity, TransportRequirements,

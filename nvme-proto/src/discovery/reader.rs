@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 use core::mem;
 
-use super::{DiscoveryEntry, DiscoveryLog, GetLogPage, LogEntry, LogHeader, RetainAsyncEvent};
+use super::{DiscoveryLog, DiscoveryRequest, GetLogPage, LogFlags, LogHeader, RetainAsyncEvent};
 use crate::error::{DecodeError, DecodeErrorKind};
 use crate::status::{CommandContext, Status};
 
@@ -13,7 +13,7 @@ use crate::status::{CommandContext, Status};
 /// ```text
 ///            +------------------------ generation changed, or Discover Restart -------------------------+
 ///            v                                                                                          |
-///   header, 20 bytes --> entries, up to 4 at a time, from byte 1024 on --> header again, clears event --+--> the log
+///   header, 20 bytes --> entries, 4096 bytes at a time, from byte 1024 on --> header again, clears event -+--> the log
 /// ```
 ///
 /// A single Get Log Page command is atomic, several are not; so the generation counter is compared before and after. Every command but
@@ -21,6 +21,10 @@ use crate::status::{CommandContext, Status};
 ///
 /// What the controller says is bounded before memory is taken: a log of more than [`LogReaderLimits::max_records`] entries is an error, and
 /// so is one that changes [`LogReaderLimits::max_rounds`] times in a row.
+///
+/// Extended entries, a log of one port only and such are asked for with [`asking`](Self::asking). Their length is known from the header's total
+/// length, so that 24 bytes of it are read, and it is bounded by [`LogReaderLimits::max_bytes`]. A controller that does not know them answers
+/// with the plain log.
 ///
 /// ```
 /// use nvme_proto::discovery::{DiscoveryLog, LogReader, LogReaderLimits, Next};
@@ -43,6 +47,7 @@ use crate::status::{CommandContext, Status};
 #[derive(Debug, Clone)]
 pub struct LogReader {
     limits: LogReaderLimits,
+    request: DiscoveryRequest,
     round: u32,
     phase: Phase,
 }
@@ -55,20 +60,25 @@ pub struct LogReaderLimits {
     pub max_records: u32,
     /// How often the log is read from the beginning before it is given up; at least once.
     pub max_rounds: u32,
+    /// Bytes a log of extended entries may have. Only those that are read take memory.
+    pub max_bytes: u32,
 }
 
+/// 64 MiB.
+const MAX_BYTES: u32 = 64 << 20;
+
 impl Default for LogReaderLimits {
-    /// 16384 entries (16 MiB), 10 rounds.
+    /// 16384 entries (16 MiB), 10 rounds; 64 MiB of extended entries.
     fn default() -> Self {
-        Self { max_records: 16_384, max_rounds: 10 }
+        Self { max_records: 16_384, max_rounds: 10, max_bytes: MAX_BYTES }
     }
 }
 
 impl LogReaderLimits {
-    /// These bounds.
+    /// These bounds; 64 MiB of extended entries.
     #[must_use]
     pub const fn new(max_records: u32, max_rounds: u32) -> Self {
-        Self { max_records, max_rounds }
+        Self { max_records, max_rounds, max_bytes: MAX_BYTES }
     }
 }
 
@@ -137,22 +147,34 @@ pub enum LogReadError {
 enum Phase {
     /// The first header is to be read.
     Header,
-    /// Entries are to be read.
-    Entries { header: LogHeader, entries: Vec<DiscoveryEntry> },
+    /// Entries are to be read: those that are there are in `body`, which is to become `len` bytes long.
+    Entries { header: LogHeader, body: Vec<u8>, len: u64 },
     /// The header is to be read again. `failure`: reading the entries failed, which is the log's change if it has changed.
-    Confirm { header: LogHeader, entries: Vec<DiscoveryEntry>, failure: Option<Status> },
+    Confirm { header: LogHeader, body: Vec<u8>, failure: Option<Status> },
     /// Everything is there.
     Done(DiscoveryLog),
 }
 
-/// Entries read by one command: 4096 bytes, which every controller can transfer.
-const ENTRIES_PER_READ: u64 = 4;
+/// Bytes of entries read by one command, which every controller can transfer.
+const BYTES_PER_READ: u64 = 4096;
+/// Bytes in front of the entries.
+const HEADER_LEN: u64 = 1024;
+/// Bytes of a plain entry, and of an extended one at least.
+const ENTRY_LEN: u64 = 1024;
+const EXTENDED_LEN: u64 = 1032;
 
 impl LogReader {
     /// A reader with these bounds.
     #[must_use]
     pub const fn new(limits: LogReaderLimits) -> Self {
-        Self { limits, round: 0, phase: Phase::Header }
+        Self { limits, request: DiscoveryRequest::NONE, round: 0, phase: Phase::Header }
+    }
+
+    /// The same reader, asking for this log.
+    #[must_use]
+    pub const fn asking(mut self, request: DiscoveryRequest) -> Self {
+        self.request = request;
+        self
     }
 
     /// What to do next. Asking again without an answer gives the same command.
@@ -167,25 +189,36 @@ impl LogReader {
                 Next::Done(log)
             }
             // Every other phase has a command, so this is not reached; beginning anew is right at any time.
-            _ => Next::Read(header_command(RetainAsyncEvent::Retain)),
+            _ => Next::Read(self.header_command(RetainAsyncEvent::Retain)),
         }
     }
 
     /// The command this phase waits for; `None` when there is none.
     fn command(&self) -> Option<GetLogPage> {
         match &self.phase {
-            Phase::Header => Some(header_command(RetainAsyncEvent::Retain)),
-            Phase::Confirm { .. } => Some(header_command(RetainAsyncEvent::Clear)),
+            Phase::Header => Some(self.header_command(RetainAsyncEvent::Retain)),
+            Phase::Confirm { .. } => Some(self.header_command(RetainAsyncEvent::Clear)),
             Phase::Done(_) => None,
-            Phase::Entries { header, entries } => {
-                let read = u64::try_from(entries.len()).unwrap_or(u64::MAX);
-                let count = header.records.saturating_sub(read).clamp(1, ENTRIES_PER_READ);
-                let offset = read.saturating_add(1).saturating_mul(ENTRY_LEN);
-                // 1 to 4 entries: 256 to 1024 dwords.
-                let dwords = u32::try_from(count.saturating_mul(ENTRY_LEN / 4)).unwrap_or(u32::MAX);
-                Some(GetLogPage::discovery(offset, dwords.saturating_sub(1), RetainAsyncEvent::Retain))
+            Phase::Entries { body, len, .. } => {
+                let read = u64::try_from(body.len()).unwrap_or(u64::MAX);
+                let wanted = len.saturating_sub(read).clamp(4, BYTES_PER_READ);
+                Some(self.read(HEADER_LEN.saturating_add(read), wanted / 4, RetainAsyncEvent::Retain))
             }
         }
+    }
+
+    /// 20 bytes hold what a reader needs, but for the total length.
+    fn header_command(&self, retain: RetainAsyncEvent) -> GetLogPage {
+        let extended = self.request.contains(DiscoveryRequest::EXTENDED);
+        self.read(0, if extended { 6 } else { 5 }, retain)
+    }
+
+    /// Reads 1 to 1024 dwords.
+    fn read(&self, offset: u64, dwords: u64, retain: RetainAsyncEvent) -> GetLogPage {
+        let dwords = u32::try_from(dwords).unwrap_or(u32::MAX);
+        let mut command = GetLogPage::discovery(offset, dwords.saturating_sub(1), retain);
+        command.lsp = self.request.0;
+        command
     }
 
     /// Takes the bytes the command returned: exactly [`GetLogPage::len`].
@@ -209,24 +242,14 @@ impl LogReader {
         match phase {
             Phase::Header => {
                 let header = self.bounded_header(bytes)?;
-                self.phase = if header.records == 0 {
-                    Phase::Confirm { header, entries: Vec::new(), failure: None }
-                } else {
-                    Phase::Entries { header, entries: Vec::new() }
-                };
+                let len = self.bounded_len(&header)?;
+                self.phase = Phase::after(header, Vec::new(), len);
             }
-            Phase::Entries { header, mut entries } => {
-                for entry in bytes.chunks_exact(DiscoveryEntry::LEN) {
-                    entries.push(LogEntry::new_checked(entry)?.to_owned());
-                }
-                let read = u64::try_from(entries.len()).unwrap_or(u64::MAX);
-                self.phase = if read < header.records {
-                    Phase::Entries { header, entries }
-                } else {
-                    Phase::Confirm { header, entries, failure: None }
-                };
+            Phase::Entries { header, mut body, len } => {
+                body.extend_from_slice(bytes);
+                self.phase = Phase::after(header, body, len);
             }
-            Phase::Confirm { header, entries, failure } => {
+            Phase::Confirm { header, body, failure } => {
                 let after = self.bounded_header(bytes)?;
                 if after.generation != header.generation {
                     return self.start_over(round);
@@ -238,7 +261,7 @@ impl LogReader {
                     let (generation, before) = (header.generation, header.records);
                     return Err(LogReadError::Inconsistent { generation, before, after: after.records });
                 }
-                self.phase = Phase::Done(DiscoveryLog::new(header.generation, entries));
+                self.phase = Phase::Done(DiscoveryLog::decode_entries(&header, &body, 0)?);
             }
             Phase::Done(_) => return Err(LogReadError::NotAsked),
         }
@@ -260,7 +283,7 @@ impl LogReader {
             _ if status.is(Status::DISCOVER_RESTART) => self.start_over(round),
             Phase::Entries { header, .. } => {
                 self.round = round;
-                self.phase = Phase::Confirm { header, entries: Vec::new(), failure: Some(status) };
+                self.phase = Phase::Confirm { header, body: Vec::new(), failure: Some(status) };
                 Ok(())
             }
             _ => Err(LogReadError::Status { status }),
@@ -286,12 +309,47 @@ impl LogReader {
         }
         Ok(header)
     }
+
+    /// Bytes of the entries `header` counts.
+    fn bounded_len(&self, header: &LogHeader) -> Result<u64, DecodeError> {
+        const STRUCTURE: &str = "discovery log header";
+        if !header.flags.contains(LogFlags::EXTENDED) {
+            return Ok(header.records.saturating_mul(ENTRY_LEN));
+        }
+        if !self.request.contains(DiscoveryRequest::EXTENDED) {
+            // Nobody gets extended entries who did not ask for them.
+            let kind = DecodeErrorKind::Unsupported { field: "DLPF", found: header.flags.0.into() };
+            return Err(DecodeError { structure: STRUCTURE, at: 18, kind });
+        }
+        let total = u64::from(header.total_len);
+        let least = header.records.saturating_mul(EXTENDED_LEN).saturating_add(HEADER_LEN);
+        let max = u64::from(self.limits.max_bytes);
+        if total > max {
+            let kind = DecodeErrorKind::Limit { field: "TDLPL", found: total, max };
+            return Err(DecodeError { structure: STRUCTURE, at: 20, kind });
+        }
+        if header.records == 0 {
+            return Ok(0);
+        }
+        if total < least {
+            let rule = "the page is too short for the extended entries it counts";
+            return Err(DecodeError::invalid(STRUCTURE, 20, "TDLPL", total, rule));
+        }
+        if !total.is_multiple_of(4) {
+            let rule = "the length of a page is a multiple of 4";
+            return Err(DecodeError::invalid(STRUCTURE, 20, "TDLPL", total, rule));
+        }
+        Ok(total.saturating_sub(HEADER_LEN))
+    }
 }
 
-/// Bytes of an entry.
-const ENTRY_LEN: u64 = 1024;
-
-const fn header_command(retain: RetainAsyncEvent) -> GetLogPage {
-    // 20 bytes: 5 dwords.
-    GetLogPage::discovery(0, 4, retain)
+impl Phase {
+    /// What to do with so much of the body read.
+    fn after(header: LogHeader, body: Vec<u8>, len: u64) -> Self {
+        if u64::try_from(body.len()).unwrap_or(u64::MAX) < len {
+            Self::Entries { header, body, len }
+        } else {
+            Self::Confirm { header, body, failure: None }
+        }
+    }
 }
