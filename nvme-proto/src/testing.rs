@@ -7,9 +7,11 @@
 
 mod properties;
 mod strategies;
+mod wire;
 
 pub use properties::{text, views};
 pub use strategies::{
     discovery_entry, discovery_log, host_id, host_nqn, ip_traddr, nqn, nqn_text, nsid, status, subsys_nqn,
     traddr, trsvcid,
 };
+pub use wire::{data_alignment, digests, encode_pdu, encode_verbatim, format, frame, pdu, pdus};

@@ -24,3 +24,15 @@ fn proto_text() {
 fn proto_views() {
     replay("proto_views", nvme_proto::testing::views);
 }
+
+#[test]
+fn proto_frame() {
+    replay("proto_frame", |data| {
+        nvme_proto::testing::frame(data);
+    });
+}
+
+#[test]
+fn proto_pdu() {
+    replay("proto_pdu", nvme_proto::testing::pdus);
+}

@@ -4,8 +4,8 @@
 
 use nvme_proto::DataAlignment;
 use nvme_proto::digest::Digests;
-use nvme_proto::frame::{DataDigest, Framer, Limits};
-use nvme_proto::pdu::{Format, Header, PduType, ProtocolError, Role};
+use nvme_proto::frame::{DataDigest, Framer, Limits, Transmit};
+use nvme_proto::pdu::{Flags, Format, Header, PduHeader, PduType, ProtocolError, Role};
 use serde_json::Value;
 
 /// A PDU with what is known about it.
@@ -100,5 +100,80 @@ pub(crate) fn frame(
             }
             Err(error) => return (pdus, Some(error)),
         }
+    }
+}
+
+/// What went over one connection: decodes every PDU of both directions and encodes it again, as it came and made anew, with the format the
+/// handshake settled; and counts the PDUs by type.
+pub(crate) fn conversation(host: &[u8], controller: &[u8]) -> [usize; 9] {
+    let mut limits = Limits::default();
+    // What the Linux target takes.
+    limits.in_capsule_data = 16 << 10;
+    limits.h2c_data = 4 << 20;
+    let open = |receiver| Framer::with_capacity(receiver, limits, 4096);
+    let (mut to_controller, mut to_host) = (open(Role::Controller), open(Role::Host));
+    let mut counts = [0; 9];
+
+    let request = first(&mut to_controller, host);
+    let response = first(&mut to_host, controller);
+    let (Header::IcReq(request), Header::IcResp(response)) = (request, response) else {
+        panic!("{request:?} {response:?}")
+    };
+    let agreed = response.negotiate(&request).expect("what was asked for");
+    to_controller.ready(agreed.to_controller, limits);
+    to_host.ready(agreed.to_host, limits);
+    counts[0] += 1;
+    counts[1] += 1;
+
+    for (framer, format, bytes) in
+        [(&mut to_controller, agreed.to_controller, host), (&mut to_host, agreed.to_host, controller)]
+    {
+        let (pdus, error) = frame(framer, &bytes[128..], &[1448]);
+        assert_eq!(error, None, "at byte {}", framer.position());
+        assert_eq!(framer.position(), bytes.len() as u64, "the last PDU is whole");
+        let mut rest = &bytes[128..];
+        for (header, data, digest) in pdus {
+            assert!(digest.is_ok());
+            assert_eq!(digest == DataDigest::Good, format.digests.data && !data.is_empty());
+            let [verbatim, made] = [encode(&header, &data, None), encode(&header, &data, Some(format))];
+            assert!(rest.starts_with(&verbatim), "{header:?}");
+            assert_eq!(made, verbatim, "{header:?}");
+            rest = &rest[verbatim.len()..];
+            counts[PduType::ALL.iter().position(|known| *known == header.pdu_type()).expect("known")] += 1;
+        }
+        assert!(rest.is_empty());
+    }
+    counts
+}
+
+fn first(framer: &mut Framer, bytes: &[u8]) -> Header {
+    let (mut pdus, error) = frame(framer, &bytes[..128], &[50]);
+    assert_eq!(error, None);
+    let (header, data, _) = pdus.pop().expect("a handshake");
+    assert!(pdus.is_empty() && data.is_empty());
+    assert_eq!(encode(&header, &[], None), &bytes[..128]);
+    header
+}
+
+/// A PDU as bytes: FLAGS, PDO and PLEN as they are, or made anew for a format.
+pub(crate) fn encode(header: &Header, data: &[u8], format: Option<Format>) -> Vec<u8> {
+    fn one<H: PduHeader>(mut header: H, data: &[u8], format: Option<Format>) -> Vec<u8> {
+        let Some(format) = format else { return Transmit::verbatim(&header, data).chunks().concat() };
+        let envelope = header.envelope_mut();
+        envelope.flags = envelope.flags.without(Flags::HDGSTF).without(Flags::DDGSTF);
+        envelope.data_offset = 0xff;
+        envelope.pdu_len = 0;
+        Transmit::new(header, format, data).expect("a PDU").chunks().concat()
+    }
+    match *header {
+        Header::IcReq(h) => one(h, data, format),
+        Header::IcResp(h) => one(h, data, format),
+        Header::TermReq(h) => one(h, data, format),
+        Header::CapsuleCmd(h) => one(h, data, format),
+        Header::CapsuleResp(h) => one(h, data, format),
+        Header::H2cData(h) => one(h, data, format),
+        Header::C2hData(h) => one(h, data, format),
+        Header::R2t(h) => one(h, data, format),
+        ref other => panic!("{other:?}"),
     }
 }
