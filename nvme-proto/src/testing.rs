@@ -5,10 +5,12 @@
 //!
 //! Part of the feature `testing`, and outside the promises of versioning.
 
+mod auth;
 mod properties;
 mod strategies;
 mod wire;
 
+pub use auth::{auth_hash_value, auth_message, auth_messages, configured_psk, dhchap_secret};
 pub use properties::{text, views};
 pub use strategies::{
     discovery_entry, discovery_log, host_id, host_nqn, ip_traddr, nqn, nqn_text, nsid, status, subsys_nqn,

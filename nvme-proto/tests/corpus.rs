@@ -36,3 +36,8 @@ fn proto_frame() {
 fn proto_pdu() {
     replay("proto_pdu", nvme_proto::testing::pdus);
 }
+
+#[test]
+fn auth_messages() {
+    replay("auth_messages", nvme_proto::testing::auth_messages);
+}
