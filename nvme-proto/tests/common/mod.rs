@@ -37,6 +37,17 @@ vectors! {
     discovery_header_2 "discovery-header-2"
     discovery_entries_2 "discovery-entries-2"
     discovery_log_made "discovery-log-made"
+    active_namespaces "active-namespaces"
+    namespace_descriptors_1 "namespace-descriptors-1"
+    namespace_descriptors_7 "namespace-descriptors-7"
+    namespace_descriptors_made "namespace-descriptors-made"
+    identify_namespace_7 "identify-namespace-7"
+    log_ana "log-ana"
+    log_ana_made "log-ana-made"
+    log_effects "log-effects"
+    log_error "log-error"
+    log_error_made "log-error-made"
+    log_health "log-health"
 }
 
 /// Whole pages: the header as far as it was read, zeros, the entries.
