@@ -41,3 +41,8 @@ fn proto_pdu() {
 fn auth_messages() {
     replay("auth_messages", nvme_proto::testing::auth_messages);
 }
+
+#[test]
+fn proto_commands() {
+    replay("proto_commands", nvme_proto::testing::commands);
+}

@@ -18,8 +18,7 @@
 //!
 //! let sqe = Sqe::from_bytes(&bytes);
 //! assert_eq!(sqe.cid, 81);
-//! let IoCommand::Read(read) = IoCommand::from_sqe(&sqe) else { panic!("another command") };
-//! assert_eq!((read.lba, read.blocks()), (0, 8));
+//! assert_eq!(IoCommand::from_sqe(&sqe), IoCommand::Read(Read::new(1, 0, 7)));
 //! // On the admin queue the same opcode is another command.
 //! assert_eq!(AdminCommand::from_sqe(&sqe).name(), Some("Get Log Page"));
 //! ```

@@ -11,8 +11,8 @@
 //! let command = SetFeatures::of(NumberOfQueues::pairs(3));
 //! assert_eq!((command.feature, command.value), (FeatureId::NUMBER_OF_QUEUES, 0x0003_0003));
 //! // The completion says how many there are.
-//! let Feature::NumberOfQueues(granted) = Feature::new(command.feature, 0x007f_007f) else { panic!("another one") };
-//! assert_eq!(granted.usable_pairs(), 128);
+//! assert_eq!(Feature::new(command.feature, 0x007f_007e), Feature::NumberOfQueues(NumberOfQueues(0x007f_007e)));
+//! assert_eq!(NumberOfQueues(0x007f_007e).usable_pairs(), 127);
 //! ```
 
 mod data;
