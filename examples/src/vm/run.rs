@@ -164,22 +164,51 @@ pub fn run(guest: &Guest, on: &mut dyn FnMut(Event<'_>)) -> Result<Outcome, VmEr
     let start_error = |source| VmError::Start { kernel: kernel.uname.clone(), source };
     let token = Token::random().map_err(start_error)?;
 
-    let mut accel = accel::best();
+    let accel = accel::best();
     progress(&format!("booting Linux {} ({accel}, {} MiB)", kernel.uname, guest.memory_mib));
-    let mut ended =
-        qemu::run(guest, files, accel, &token, &mut |line| on(Event::Output(line))).map_err(start_error)?;
-    if accel == Accel::Kvm && ended.uname.is_none() && console::judge(&ended.console).faults.is_empty() {
-        // KVM ran the probe and yet no kernel: not the guest's fault.
-        accel::distrust_kvm();
-        accel = Accel::Tcg;
-        on(Event::Progress(&format!(
-            "no sign of life under KVM; booting Linux {} again ({accel})",
-            kernel.uname
-        )));
-        ended = qemu::run(guest, files, accel, &token, &mut |line| on(Event::Output(line)))
-            .map_err(start_error)?;
+    let mut attempt = Attempt { accel, faults: Vec::new() };
+    let ended = loop {
+        let mut output = |line: &str| on(Event::Output(line));
+        let ended = qemu::run(guest, files, attempt.accel, &token, &mut output).map_err(start_error)?;
+        let Some(why) = attempt.again(&ended) else { break ended };
+        on(Event::Progress(&format!("{why}; booting Linux {} again ({})", kernel.uname, attempt.accel)));
+    };
+    let mut outcome = judge(guest, &kernel.uname, attempt.accel, ended)?;
+    outcome.notes.extend(attempt.faults);
+    Ok(outcome)
+}
+
+/// Boots that ended before the first process said a word. Under emulation that is a fault of the emulator (it does not
+/// keep up with code that the kernel patches while another processor runs it), as rare as it is loud; the guest has done
+/// nothing yet, so it is started again and the fault is kept as a note. Anything later is the guest's own.
+struct Attempt {
+    accel: Accel,
+    faults: Vec<String>,
+}
+
+impl Attempt {
+    /// Boots under emulation that may fail before it counts.
+    const FAULTS: usize = 2;
+
+    /// Why the guest is to be booted again, if it is.
+    fn again(&mut self, ended: &Ended) -> Option<String> {
+        if ended.uname.is_some() {
+            return None;
+        }
+        let fault = console::judge(&ended.console).faults.into_iter().next();
+        if self.accel == Accel::Kvm && fault.is_none() {
+            // KVM ran the probe and yet no kernel: not the guest's fault.
+            accel::distrust_kvm();
+            self.accel = Accel::Tcg;
+            return Some("no sign of life under KVM".to_owned());
+        }
+        if self.accel != Accel::Tcg || self.faults.len() >= Self::FAULTS {
+            return None;
+        }
+        let fault = fault?;
+        self.faults.push(format!("a boot under emulation failed and was repeated: {fault}"));
+        Some(format!("the emulated kernel failed before its first process ({fault})"))
     }
-    judge(guest, &kernel.uname, accel, ended)
 }
 
 fn judge(guest: &Guest, kernel: &str, accel: Accel, ended: Ended) -> Result<Outcome, VmError> {
@@ -248,6 +277,18 @@ mod tests {
             "{error}"
         );
         assert!(matches!(judged(ended(None, None, "")), Err(VmError::Vanished { what: "booting", .. })));
+    }
+
+    #[test]
+    fn only_a_boot_that_fails_before_the_first_process_is_repeated_and_not_for_ever() {
+        let mut attempt = Attempt { accel: Accel::Tcg, faults: Vec::new() };
+        let oops = "[    1.333334] Oops: int3: 0000 [#1] SMP NOPTI\n";
+        assert!(attempt.again(&ended(Some("6.12.1"), None, oops)).is_none(), "the first process had begun");
+        assert!(attempt.again(&ended(None, None, "")).is_none(), "nothing says that emulation is at fault");
+        assert!(attempt.again(&ended(None, None, oops)).unwrap().contains("int3"));
+        assert!(attempt.again(&ended(None, None, oops)).is_some());
+        assert!(attempt.again(&ended(None, None, oops)).is_none());
+        assert_eq!(attempt.faults.len(), 2);
     }
 
     #[test]
