@@ -6,6 +6,7 @@ pub mod access;
 pub mod apply;
 pub mod guide;
 pub mod mistakes;
+pub mod model;
 pub mod network;
 pub mod programs;
 mod scene;
@@ -21,6 +22,7 @@ pub fn all() -> Vec<Case> {
         apply::CASES,
         programs::CASES,
         mistakes::CASES,
+        model::CASES,
     ]
     .concat()
 }
