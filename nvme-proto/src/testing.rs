@@ -7,12 +7,16 @@
 
 mod auth;
 mod commands;
+mod log_pages;
 mod properties;
 mod strategies;
 mod wire;
 
 pub use auth::{auth_hash_value, auth_message, auth_messages, configured_psk, dhchap_secret};
 pub use commands::{admin_command, commands, cqe, fabrics_command, io_command, sgl, sqe};
+pub use log_pages::{
+    ana_log, extended_discovery_entry, extended_discovery_log, identify_controller, log_pages, namespace_ids,
+};
 pub use properties::{text, views};
 pub use strategies::{
     discovery_entry, discovery_log, host_id, host_nqn, ip_traddr, nqn, nqn_text, nsid, status, subsys_nqn,

@@ -26,6 +26,11 @@ fn proto_views() {
 }
 
 #[test]
+fn auth_messages() {
+    replay("auth_messages", nvme_proto::testing::auth_messages);
+}
+
+#[test]
 fn proto_frame() {
     replay("proto_frame", |data| {
         nvme_proto::testing::frame(data);
@@ -38,11 +43,11 @@ fn proto_pdu() {
 }
 
 #[test]
-fn auth_messages() {
-    replay("auth_messages", nvme_proto::testing::auth_messages);
+fn proto_commands() {
+    replay("proto_commands", nvme_proto::testing::commands);
 }
 
 #[test]
-fn proto_commands() {
-    replay("proto_commands", nvme_proto::testing::commands);
+fn log_pages() {
+    replay("log_pages", nvme_proto::testing::log_pages);
 }

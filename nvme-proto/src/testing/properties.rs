@@ -8,7 +8,10 @@ use core::str::FromStr;
 
 use crate::Status;
 use crate::connect::explain;
-use crate::discovery::{DiscoveryEntry, DiscoveryLog, LogEntry, LogHeader, LogReader, LogReaderLimits, Next};
+use crate::discovery::{
+    DiscoveryEntry, DiscoveryLog, DiscoveryRequest, LogEntry, LogFlags, LogHeader, LogReader,
+    LogReaderLimits, Next,
+};
 use crate::identify::{IdentifyController, IdentifyNamespace};
 use crate::types::{
     AddressFamily, HostId, HostNqn, IpTraddr, Nqn, Nsid, SubsysNqn, Traddr, TransportType, Trsvcid,
@@ -84,7 +87,8 @@ pub fn views(data: &[u8]) {
         identify(bytes);
         log(bytes);
     }
-    reader(data);
+    reader(data, DiscoveryRequest::NONE);
+    reader(data, DiscoveryRequest::EXTENDED);
 }
 
 fn identify(bytes: &[u8]) {
@@ -139,10 +143,11 @@ fn log(bytes: &[u8]) {
     }
 }
 
-/// Each two bytes decide one answer: what the header says, what the entries hold, a status, or bytes that were not asked for.
-fn reader(data: &[u8]) {
+/// Each two bytes decide one answer: what the header says, what the entries hold, a status, or bytes that were not asked for. Entries are
+/// extended now and then, whether that was asked for or not.
+fn reader(data: &[u8], request: DiscoveryRequest) {
     const MAX_RECORDS: u32 = 9;
-    let mut reader = LogReader::new(LogReaderLimits::new(MAX_RECORDS, 3));
+    let mut reader = LogReader::new(LogReaderLimits::new(MAX_RECORDS, 3)).asking(request);
     for step in data.chunks(2).take(64) {
         let (choice, value) = match step {
             [choice, value, ..] => (*choice, *value),
@@ -156,13 +161,25 @@ fn reader(data: &[u8]) {
                 continue;
             }
         };
-        assert!(command.len() <= 4096 && command.offset() <= 1024 * 10);
+        // A page has 9 extended entries and what is behind them at most, as the headers below say.
+        assert!(command.len() <= 4096 && command.offset() <= 64 << 10);
         let mut answer: Vec<u8> =
             usize::try_from(command.len()).map(|len| alloc::vec![value; len]).unwrap_or_default();
         if command.offset() == 0 {
             // A header whose generation changes now and then, and whose count may be beyond the bound.
-            answer = LogHeader::new(u64::from(choice & 3), u64::from(value & 15)).encode().into();
-            answer.truncate(LogHeader::SHORT_LEN);
+            let mut header = LogHeader::new(u64::from(choice & 3), u64::from(value & 15));
+            if choice & 4 != 0 {
+                header.flags = LogFlags::EXTENDED;
+                header.total_len = u32::from(value).saturating_mul(252).saturating_add(1024);
+            }
+            answer = header.encode().into();
+            answer.truncate(usize::try_from(command.len()).unwrap_or_default());
+        } else if choice & 8 != 0 {
+            // What may well be the beginning of an extended entry, and of the one behind it.
+            let entry =
+                DiscoveryEntry::zeroed().with_attributes(&[]).unwrap_or_else(|_| DiscoveryEntry::zeroed());
+            let entries = entry.as_bytes().iter().copied().cycle();
+            answer = entries.take(answer.len()).collect();
         }
         let result = match choice >> 4 {
             0 => reader.failed(Status(u16::from(value))),
