@@ -27,6 +27,8 @@
 //! entry ([`AdminCommand::Other`], [`IoCommand::Other`]).
 
 pub mod admin;
+pub mod check;
+mod data_len;
 mod dispatch;
 pub mod io;
 mod opcode;
