@@ -12,6 +12,7 @@ use crate::types::{Nqn, NqnError, SubsysNqn};
 use crate::view::{entry, entry_mut};
 
 mod fields;
+mod oddities;
 mod power;
 
 pub use power::{PowerScale, PowerState, TimeScale};
