@@ -1,0 +1,223 @@
+//! The controller's side of a connection as a state machine: bytes and answers in, commands and bytes out. No I/O, no clock.
+//!
+//! One [`Controller`] is one connection, which is one queue pair of one association. It does the handshake, takes the host's commands apart
+//! from their data, asks for the data that are not in the capsule, sends data and completions, judges everything the host sends, and ends
+//! the connection as the protocol wants it. What the commands mean is the caller's.
+//!
+//! # The one way to drive it
+//!
+//! **After every call of [`received`], [`end_of_stream`], [`respond`], [`respond_with_data`], [`fetch`] or [`close`], and when the time that
+//! [`poll_timeout`] gave has come: call [`poll`] until it returns `None`; then send what [`transmit`] gives, and say by [`transmitted`] how much
+//! of it went; then wait for whatever comes first: bytes into [`space`], room in the socket if something is left to send, or the time-out.**
+//!
+//! ```
+//! use nvme_proto::Status;
+//! use nvme_proto::controller::{Buffer, CommandData, Controller, Event, Reply};
+//!
+//! /// Answers what has come; one namespace of 512-byte blocks in `disk`. Opcode 01h writes, 02h reads.
+//! fn serve(controller: &mut Controller<Vec<u8>, Vec<u8>>, disk: &mut [u8], now: nvme_proto::machine::Time) {
+//!     let mut writes = std::collections::HashMap::new(); // where the data that are being fetched belong
+//!     while let Some(event) = controller.poll(now) {
+//!         match event {
+//!             Event::Command(command) => {
+//!                 let (tag, at) = (command.tag, command.sqe.cdw10 as usize * 512);
+//!                 match (command.sqe.opcode, command.data) {
+//!                     (0x01, CommandData::InCapsule(data)) if at + data.len() <= disk.len() => {
+//!                         disk[at..][..data.len()].copy_from_slice(data);
+//!                         controller.respond(tag, Reply::success()).unwrap();
+//!                     }
+//!                     (0x01, CommandData::Transfer { len }) if at + len as usize <= disk.len() => {
+//!                         writes.insert(tag, at);
+//!                         controller.fetch(tag, vec![0; len as usize]).unwrap();
+//!                     }
+//!                     (0x02, CommandData::Transfer { len }) if at + len as usize <= disk.len() => {
+//!                         let data = disk[at..][..len as usize].to_vec();
+//!                         controller.respond_with_data(tag, data, Reply::success()).unwrap();
+//!                     }
+//!                     _ => controller.respond(tag, Reply::failed(Status::INVALID_FIELD.with_dnr())).unwrap(),
+//!                 }
+//!             }
+//!             Event::Fetched { tag, buffer } => {
+//!                 let at = writes.remove(&tag).unwrap_or_default();
+//!                 disk[at..][..buffer.len()].copy_from_slice(&buffer);
+//!                 controller.respond(tag, Reply::success()).unwrap();
+//!             }
+//!             Event::Failed(failure) => eprintln!("{failure}"),
+//!             _ => {} // Ready; buffers that come back; Close: the caller's loop ends
+//!         }
+//!     }
+//! }
+//! ```
+//!
+//! [`received`]: Controller::received
+//! [`end_of_stream`]: Controller::end_of_stream
+//! [`respond`]: Controller::respond
+//! [`respond_with_data`]: Controller::respond_with_data
+//! [`fetch`]: Controller::fetch
+//! [`close`]: Controller::close
+//! [`poll_timeout`]: Controller::poll_timeout
+//! [`poll`]: Controller::poll
+//! [`transmit`]: Controller::transmit
+//! [`transmitted`]: Controller::transmitted
+//! [`space`]: Controller::space
+//!
+//! # What is answered without the caller
+//!
+//! | the host sends | answer |
+//! |---|---|
+//! | a header that is wrong in itself | as [`Rule`](crate::pdu::Rule) tells: mostly FES 01h and the byte |
+//! | a header whose digest is wrong | FES 03h, the digest |
+//! | data whose digest is wrong | Transient Transport Error (22h), when all the data that were asked for have come |
+//! | no ICReq in time | the connection is closed |
+//! | ICReq without a digest that is required | FES 06h, FEI 11 |
+//! | another command before Connect, or a second Connect | Command Sequence Error (0Ch) |
+//! | a command identifier that is outstanding | Command Identifier Conflict (03h) |
+//! | an SGL that TCP does not have, or data in the capsule of a command that reads | SGL Descriptor Type Invalid (11h) |
+//! | an offset into the capsule | SGL Offset Invalid (16h) |
+//! | a transfer of more than [`Config::max_transfer`] | Data SGL Length Invalid (0Fh) |
+//! | data in the capsule of another length than the SGL says | FES 01h, FEI 4 |
+//! | more data in the capsule than allowed | FES 05h |
+//! | more commands than [`Config::depth`] | FES 02h |
+//! | H2CData of an unknown R2T / of another command's | FES 01h, FEI 10 / 8 |
+//! | H2CData that do not continue where the last ended | FES 02h |
+//! | H2CData beyond the R2T / more than MAXH2CDATA | FES 04h / 05h |
+//! | LAST_PDU elsewhere than on the last data of an R2T | FES 02h |
+//! | no Keep Alive in time | the connection is closed |
+//!
+//! Source: NVMe/TCP 1.0, the sections on connection establishment, data transfer and error handling.
+
+mod cids;
+mod config;
+mod event;
+mod poll;
+mod receive;
+mod respond;
+mod slot;
+mod transmit;
+
+use alloc::boxed::Box;
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+
+pub use config::{Admission, Config, ConfigError, SuccessFlag};
+pub use event::{AnswerError, Buffer, CommandData, Event, Incoming, Refused, Reply, Tag};
+
+use cids::Cids;
+use receive::Arriving;
+use slot::{Queue, Slot};
+
+use crate::frame::{Framer, Limits};
+use crate::machine::{Direct, Failure, KeepAlive, Outbox, Phase, Time, Work};
+use crate::pdu::{Negotiated, Role};
+
+/// The controller's side of one connection. See the [module](self) for how to drive it.
+///
+/// `R` are the buffers that data from the host are fetched into (`AsMut<[u8]>`), `W` those that data to the host are sent from (`AsRef<[u8]>`).
+/// A buffer must keep its length while the machine has it; one that does not loses data, and nothing else.
+#[derive(Debug)]
+pub struct Controller<R = Vec<u8>, W = Vec<u8>> {
+    config: Config,
+    agreed: Option<Negotiated>,
+    framer: Framer,
+    outbox: Outbox,
+    slots: Box<[Slot<R, W>]>,
+    free: Vec<u16>,
+    /// Slots with something to send.
+    work: Work,
+    /// Slots that are answered and may have buffers to give back.
+    over: VecDeque<u16>,
+    cids: Cids,
+    serial: u32,
+    /// A Connect waits for its answer.
+    connecting: bool,
+    /// The queue, once connected.
+    queue: Option<Queue>,
+    sq_head: u16,
+    keep_alive: Option<(KeepAlive, Time)>,
+    arriving: Arriving,
+    direct: Direct,
+    phase: Phase,
+    /// When the phase has to be over.
+    deadline: Time,
+    /// Why the connection ended, until it is told.
+    untold: Option<Failure>,
+    ended: bool,
+    /// Bits of a transfer tag that are the slot.
+    slot_bits: u32,
+}
+
+impl<R, W> Controller<R, W> {
+    /// A connection that was just accepted (and whose TLS handshake, if there is one, is through).
+    ///
+    /// # Errors
+    /// A configuration that cannot work.
+    pub fn new(config: Config, now: Time) -> Result<Self, ConfigError> {
+        config.check()?;
+        let depth = usize::from(config.depth);
+        Ok(Self {
+            agreed: None,
+            framer: Framer::with_capacity(Role::Controller, limits(&config), config.receive_buffer),
+            outbox: Outbox::new(config.batch),
+            slots: (0..config.depth).map(|_| Slot::new()).collect(),
+            free: (0..config.depth).rev().collect(),
+            work: Work::new(depth),
+            over: VecDeque::with_capacity(depth),
+            cids: Cids::new(),
+            serial: 0,
+            connecting: false,
+            queue: None,
+            sq_head: 0,
+            keep_alive: None,
+            arriving: Arriving::Nothing,
+            direct: Direct::default(),
+            phase: Phase::Handshake,
+            deadline: now.after(config.handshake_timeout),
+            untold: None,
+            ended: false,
+            slot_bits: u16::BITS.saturating_sub(config.depth.saturating_sub(1).leading_zeros()),
+            config,
+        })
+    }
+
+    /// The terms of the connection; `None` before [`Event::Ready`].
+    #[must_use]
+    pub const fn negotiated(&self) -> Option<&Negotiated> {
+        self.agreed.as_ref()
+    }
+
+    /// The number of the queue, from its Connect; `None` before that was answered with success.
+    #[must_use]
+    #[doc(alias = "QID")]
+    pub fn queue_id(&self) -> Option<u16> {
+        self.queue.map(|queue| queue.id)
+    }
+
+    /// Commands that are outstanding.
+    #[must_use]
+    pub fn outstanding(&self) -> usize {
+        self.slots.len().saturating_sub(self.free.len())
+    }
+
+    /// Starts, changes or stops the keep-alive timer: after Connect or Set Features said so.
+    pub fn set_keep_alive(&mut self, now: Time, keep_alive: Option<KeepAlive>) {
+        self.keep_alive = keep_alive.map(|keep_alive| (keep_alive, now.after(keep_alive.interval())));
+    }
+
+    /// The host showed itself on another connection of the association: the keep-alive timer starts over.
+    pub fn keep_alive(&mut self, now: Time) {
+        if let Some((keep_alive, due)) = &mut self.keep_alive {
+            *due = now.after(keep_alive.interval());
+        }
+    }
+}
+
+/// What framing checks.
+fn limits(config: &Config) -> Limits {
+    let largest = config.max_transfer.max(config.max_h2c_data).max(config.in_capsule()).max(1 << 20);
+    Limits {
+        max_plen: largest.saturating_add(256),
+        in_capsule_data: config.in_capsule(),
+        h2c_data: config.max_h2c_data,
+        ..Limits::default()
+    }
+}

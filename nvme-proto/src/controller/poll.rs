@@ -1,0 +1,170 @@
+//! Events and timers.
+
+use super::event::{Buffer, Event, Incoming, Tag};
+use super::receive::Step;
+use super::slot::{Stage, give_back};
+use super::{Arriving, CommandData, Controller, Reply};
+use crate::Status;
+use crate::machine::{Close, Direct, Failure, Phase, Time, term_req};
+use crate::pdu::{Answer, FatalErrorStatus, Role};
+
+/// What to tell: by itself, or with data that are still in the framer.
+enum Told<R, W> {
+    Event(Event<'static, R, W>),
+    Lend(Incoming<'static>),
+}
+
+impl<R: AsMut<[u8]>, W: AsRef<[u8]>> Controller<R, W> {
+    /// What has happened; `None` when nothing more will happen before bytes come, room in the socket does, an answer, or the time of
+    /// [`poll_timeout`](Self::poll_timeout).
+    pub fn poll(&mut self, now: Time) -> Option<Event<'_, R, W>> {
+        let command = match self.advance(now)? {
+            Told::Event(event) => return Some(event),
+            Told::Lend(command) => command,
+        };
+        // All of the data have come: that was looked at.
+        let Self { framer, slots, work, connecting, .. } = self;
+        let data = framer.data()?;
+        if data.digest.is_ok() {
+            return Some(Event::Command(Incoming { data: CommandData::InCapsule(data.bytes), ..command }));
+        }
+        let status = Status::TRANSIENT_TRANSPORT_ERROR;
+        if let Some(entry) = slots.get_mut(command.tag.slot()) {
+            entry.stage = Stage::Answering(Reply::failed(status));
+            *connecting &= entry.connect.take().is_none();
+            work.push(command.tag.slot);
+        }
+        Some(Event::Rejected { sqe: command.sqe, status })
+    }
+
+    /// When to poll next, whatever else happens; `None`: no timer runs.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Time> {
+        match self.phase {
+            Phase::Handshake | Phase::Terminating => Some(self.deadline),
+            Phase::Ready => self.keep_alive.map(|(_, due)| due),
+            Phase::Closing(_) | Phase::Closed => None,
+        }
+    }
+
+    /// The host closed the connection, or the socket failed: nothing more will be received.
+    pub fn end_of_stream(&mut self) {
+        self.ended = true;
+    }
+
+    /// Ends the connection from this side. Nothing that is queued is sent any more.
+    pub fn close(&mut self, now: Time) {
+        if matches!(self.phase, Phase::Handshake | Phase::Ready) {
+            self.fail(now, Failure::Closed);
+        }
+    }
+
+    fn advance(&mut self, now: Time) -> Option<Told<R, W>> {
+        loop {
+            if let Some(failure) = self.untold.take() {
+                return Some(Told::Event(Event::Failed(failure)));
+            }
+            while let Some(slot) = self.over.pop_front() {
+                if let Some(event) = self.take_over(slot) {
+                    return Some(Told::Event(event));
+                }
+            }
+            match self.phase {
+                Phase::Handshake | Phase::Ready => match self.step(now) {
+                    Ok(Step::Event(event)) => return Some(Told::Event(event)),
+                    Ok(Step::Lend(command)) => return Some(Told::Lend(command)),
+                    Ok(Step::Again) => {}
+                    Ok(Step::Starved) => match self.expired(now) {
+                        Some(failure) => self.fail(now, failure),
+                        None => return None,
+                    },
+                    Err(failure) => self.fail(now, failure),
+                },
+                Phase::Terminating if self.ended => self.close_with(Close::Orderly),
+                Phase::Terminating if now >= self.deadline => self.close_with(Close::Reset),
+                Phase::Terminating | Phase::Closed => return None,
+                Phase::Closing(how) => {
+                    self.phase = Phase::Closed;
+                    return Some(Told::Event(Event::Close(how)));
+                }
+            }
+        }
+    }
+
+    /// The end of the stream and the timers, when all that came is handled.
+    fn expired(&self, now: Time) -> Option<Failure> {
+        if self.ended {
+            return Some(Failure::EndOfStream);
+        }
+        match (self.phase, self.keep_alive) {
+            (Phase::Handshake, _) if now >= self.deadline => {
+                Some(Failure::HandshakeTimeout { waited: self.config.handshake_timeout })
+            }
+            (Phase::Ready, Some((keep_alive, due))) if now >= due => {
+                Some(Failure::KeepAliveExpired { timeout: keep_alive.interval() })
+            }
+            _ => None,
+        }
+    }
+
+    /// The buffer of a slot that is over, if it has one, else the slot becomes free.
+    fn take_over(&mut self, slot: u16) -> Option<Event<'static, R, W>> {
+        let entry = self.slots.get_mut(usize::from(slot))?;
+        let tag = Tag { slot, serial: entry.serial };
+        let fetch = entry.fetch.take().map(Buffer::Fetch);
+        match fetch.or_else(|| entry.send.take().map(Buffer::Send)) {
+            Some(buffer) => {
+                // It may have another one, so that it is looked at again.
+                self.over.push_front(slot);
+                Some(Event::Released { tag, buffer })
+            }
+            None => {
+                entry.stage = Stage::Free;
+                self.free.push(slot);
+                None
+            }
+        }
+    }
+
+    /// The connection ends: tells the host why if the protocol has words for it, and ends every command.
+    fn fail(&mut self, now: Time, failure: Failure) {
+        self.untold = Some(failure);
+        self.arriving = Arriving::Nothing;
+        self.direct = Direct::default();
+        self.work.clear();
+        let Self { outbox, slots, over, .. } = self;
+        outbox.keep_begun(|slot| give_back(slots, over, slot));
+        for (slot, entry) in (0_u16..).zip(&mut self.slots) {
+            if !matches!(entry.stage, Stage::Free | Stage::Answered) {
+                entry.stage = Stage::Answered;
+                if entry.lent == 0 {
+                    self.over.push_back(slot);
+                }
+            }
+        }
+        let answer = match failure {
+            Failure::Violation(error) => error.answer(),
+            // The DGST byte of ICReq.
+            Failure::DigestsRefused { .. } => {
+                Answer::TermReq { fes: FatalErrorStatus::UNSUPPORTED_PARAMETER, fei: 11 }
+            }
+            _ => Answer::Close,
+        };
+        match answer {
+            Answer::TermReq { fes, fei } => {
+                let request = term_req(Role::Controller, fes, fei, self.framer.offending());
+                self.outbox.push(&request, None);
+                self.deadline = now.after(self.config.termination_timeout);
+                self.phase = Phase::Terminating;
+            }
+            Answer::Close => self.close_with(Close::Orderly),
+        }
+    }
+
+    /// The socket is to be closed: nothing is sent any more.
+    fn close_with(&mut self, how: Close) {
+        self.phase = Phase::Closing(how);
+        let Self { outbox, slots, over, .. } = self;
+        outbox.clear(|slot| give_back(slots, over, slot));
+    }
+}
