@@ -34,7 +34,8 @@
 //!                 _ => {} // Ready; there are no timers to speak of in one command
 //!             }
 //!         }
-//!         while let Some(chunk) = host.transmit().next() {
+//!         loop {
+//!             let Some(chunk) = host.transmit().next() else { break };
 //!             let n = stream.write(chunk)?; // or all chunks by one write_vectored
 //!             host.transmitted(n);
 //!         }
