@@ -27,7 +27,7 @@ wire_values! {
 
     /// Which event: type in bits 15:8, information in bits 7:0.
     ///
-    /// Source: NVMe Base 2.1 section 5.2, kernel `include/linux/nvme.h: enum` of `NVME_AER_NOTICE_*`.
+    /// Source: NVMe Base 2.1 section 5.1.2, kernel `include/linux/nvme.h: enum` of `NVME_AER_NOTICE_*`.
     pub struct EventCode(u16) {
         /// A doorbell that does not exist; not on fabrics.
         INVALID_DOORBELL = 0x0000 => "write to invalid doorbell register",

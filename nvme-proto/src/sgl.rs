@@ -97,7 +97,7 @@ impl SglIdentifier {
 /// [`transport`](Self::transport). [`place`](Self::place) tells which. A command without data carries either
 /// [`no_data`](Self::no_data), as Linux sends it, or [`NONE`](Self::NONE).
 ///
-/// Source: NVMe Base 2.0 section 4.1.2, NVMe TCP Transport 1.0 section 3.2, kernel `include/linux/nvme.h: struct nvme_sgl_desc`.
+/// Source: NVMe Base 2.0 section 4.1.2, NVMe TCP Transport 1.0, kernel `include/linux/nvme.h: struct nvme_sgl_desc`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Sgl {

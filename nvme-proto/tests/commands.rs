@@ -3,11 +3,15 @@
 //! The PDUs are those of `vectors/pdus.json`, the fields of their entries those of `vectors/commands.json`, by name; see
 //! `vectors/PROVENANCE.md`: sent to running targets, and read by Wireshark.
 
+#[path = "common/entries.rs"]
+mod entries;
+
 use std::collections::BTreeMap;
 
+use entries::Vector;
 use nvme_proto::command::admin::DiscoveryInformation;
 use nvme_proto::command::io::{CopySource, ReservationKeys, ReservationRelease};
-use nvme_proto::command::{AdminCommand, IoCommand, check};
+use nvme_proto::command::{AdminCommand, IoCommand};
 use nvme_proto::connect::{ConnectParameter, ParameterPlace};
 use nvme_proto::cqe::Cqe;
 use nvme_proto::event::AsyncEvent;
@@ -19,65 +23,6 @@ use nvme_proto::sgl::{Sgl, SglPlace};
 use nvme_proto::sqe::{DataDirection, Sqe};
 use proptest::prelude::*;
 use serde_json::{Value, json};
-
-struct Vector {
-    name: String,
-    bytes: Vec<u8>,
-    fields: Value,
-}
-
-impl Vector {
-    fn new(value: &Value, fields: Value) -> Self {
-        let hex = value["hex"].as_str().unwrap();
-        let bytes = (0..hex.len()).step_by(2);
-        Self {
-            name: value["name"].as_str().unwrap().to_owned(),
-            bytes: bytes.map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap()).collect(),
-            fields,
-        }
-    }
-
-    /// All vectors of a PDU type.
-    fn of_type(code: u8) -> Vec<Self> {
-        let all: Vec<Value> = serde_json::from_str(include_str!("vectors/pdus.json")).unwrap();
-        let fields: Value = serde_json::from_str(include_str!("vectors/commands.json")).unwrap();
-        let vector = |value: &Value| Self::new(value, fields[value["name"].as_str().unwrap()].clone());
-        all.iter().map(vector).filter(|vector| vector.bytes[0] == code).collect()
-    }
-
-    fn entry<const N: usize>(&self) -> &[u8; N] {
-        self.bytes[8..].first_chunk().unwrap()
-    }
-
-    /// The data in the capsule: it begins at PDO and, in these vectors, a data digest of 4 bytes is the only thing behind it.
-    fn data(&self) -> &[u8] {
-        let digest = if self.bytes[1] & 2 == 0 { 0 } else { 4 };
-        match usize::from(self.bytes[3]) {
-            0 => &[],
-            at => &self.bytes[at..self.bytes.len() - digest],
-        }
-    }
-
-    /// Compares what the vector says about each field with what was decoded.
-    fn compare(&self, decoded: &BTreeMap<&str, Value>) -> usize {
-        let fields = self.fields.as_object().unwrap();
-        for (field, expected) in fields {
-            let found = decoded.get(field.as_str());
-            let found = found.unwrap_or_else(|| panic!("{}: {field} is not decoded", self.name));
-            assert_eq!(number(found), number(expected), "{}: {field}", self.name);
-        }
-        fields.len()
-    }
-}
-
-/// Numbers as numbers, whether written `5` or `0x5`.
-fn number(value: &Value) -> Value {
-    let hex = value.as_str().and_then(|text| text.strip_prefix("0x"));
-    match hex.and_then(|digits| u64::from_str_radix(digits, 16).ok()) {
-        Some(number) => json!(number),
-        None => value.clone(),
-    }
-}
 
 fn is_io(name: &str) -> bool {
     let prefixes = [
@@ -491,61 +436,4 @@ proptest! {
     fn entries_with_data(sqe in nvme_proto::testing::sqe(), data in proptest::collection::vec(any::<u8>(), 0..300)) {
         nvme_proto::testing::commands(&[&sqe.encode(), data.as_slice()].concat());
     }
-}
-
-/// The malformed PDUs that a controller answers with a status, as far as the command alone tells: the exact status and parameter.
-#[test]
-fn refusals_are_those_of_the_vectors() {
-    use check::{ConnectRules, ControllerModel, Refusal, Strictness};
-    // Told by the digest, and by what came before.
-    const ELSEWHERE: [&str; 2] = ["bad_capsule_ddgst_wrong", "bad_identify_before_connect"];
-    let rules = ConnectRules {
-        max_admin_queue: 127,
-        max_io_queue: 127,
-        io_queues: 128,
-        model: ControllerModel::Dynamic,
-    };
-    let all: Vec<Value> = serde_json::from_str(include_str!("vectors/pdus-malformed.json")).unwrap();
-    let mut seen = 0;
-    for value in &all {
-        let name = value["name"].as_str().unwrap();
-        let expected = &value["expect"]["status"];
-        if expected.is_null() || ELSEWHERE.contains(&name) {
-            continue;
-        }
-        let vector = Vector::new(value, Value::Null);
-        if vector.bytes[0] != 4 {
-            continue; // the data of a command
-        }
-        let sqe = Sqe::from_bytes(vector.entry());
-        let refuse = || -> Result<(), Refusal> {
-            check::entry(&sqe, Strictness::Specification)?;
-            if value["state"] == "after_connect_io" {
-                let command = IoCommand::from_sqe(&sqe);
-                check::io(&command)?;
-                check::data(&sqe.sgl, command.data_len(512))?;
-                return Ok(());
-            }
-            let command = AdminCommand::from_sqe(&sqe);
-            if let AdminCommand::Fabrics(FabricsCommand::Connect(command)) = command {
-                check::data(&sqe.sgl, Some(1024))?;
-                check::connect(&command, &ConnectData::new_checked(vector.data()).unwrap(), &rules)?;
-                return Ok(());
-            }
-            check::admin(&command)?;
-            check::data(&sqe.sgl, command.data_len())?;
-            Ok(())
-        };
-        let refusal = refuse().expect_err(name);
-        let cqe = refusal.completion(sqe.cid);
-        assert_eq!((cqe.cid, cqe.status.dnr()), (sqe.cid, true));
-        let parameter = expected.get("ipo").map(|ipo| (ipo, &expected["ips"]));
-        assert_eq!(json!(cqe.status.sct()), expected["sct"], "{name}: {refusal}");
-        assert_eq!(json!(cqe.status.sc()), expected["sc"], "{name}: {refusal}");
-        let found =
-            refusal.parameter.map(|at| (json!(at.offset), json!(u8::from(at.place == ParameterPlace::Data))));
-        assert_eq!(found.as_ref().map(|(ipo, ips)| (ipo, ips)), parameter, "{name}: {refusal}");
-        seen += 1;
-    }
-    assert_eq!(seen, 14);
 }

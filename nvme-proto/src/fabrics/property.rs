@@ -26,7 +26,7 @@ wire_values! {
     /// | 0x68 | `CRTO` | 4 | read | [`ReadyTimeouts`](super::ReadyTimeouts) |
     ///
     /// Everything else is reserved on fabrics. Source: NVMe Base 2.0 section 3.1.3; kernel `drivers/nvme/target/fabrics-cmd.c:
-    /// nvmet_execute_prop_get` (CRTO since Linux 6.13 or later; 6.12 refuses it).
+    /// nvmet_execute_prop_get` (Linux 6.12 refuses CRTO, 7.3 answers 0).
     #[doc(alias = "OFST")]
     pub struct Property(u32) {
         /// What the controller can do.

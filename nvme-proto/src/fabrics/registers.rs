@@ -72,7 +72,7 @@ newtype_bits!(CommandSetSelected, ArbitrationMechanism, ShutdownNotification, Sh
 bit_group! {
     /// CAP, Controller Capabilities: what the controller can do. 8 bytes.
     ///
-    /// Source: NVMe Base 2.0 section 3.1.3.1.
+    /// Source: NVMe Base 2.0 section 3.1.3.
     #[doc(alias = "CAP")]
     pub struct Capabilities(u64) {
         /// Entries of the largest I/O queue, less one.
@@ -119,7 +119,7 @@ bit_group! {
 
     /// CC, Controller Configuration: how the host sets the controller up. 4 bytes.
     ///
-    /// Source: NVMe Base 2.0 section 3.1.3.5.
+    /// Source: NVMe Base 2.0 section 3.1.3.
     #[doc(alias = "CC")]
     pub struct ControllerConfiguration(u32) {
         /// Runs the controller; from 1 to 0 resets it.
@@ -142,7 +142,7 @@ bit_group! {
 
     /// CSTS, Controller Status: how the controller is. 4 bytes.
     ///
-    /// Source: NVMe Base 2.0 section 3.1.3.6.
+    /// Source: NVMe Base 2.0 section 3.1.3.
     #[doc(alias = "CSTS")]
     pub struct ControllerStatus(u32) {
         /// It takes commands.
@@ -161,7 +161,7 @@ bit_group! {
 
     /// CRTO, Controller Ready Timeouts. 4 bytes.
     ///
-    /// Source: NVMe Base 2.0 section 3.1.3.16.
+    /// Source: NVMe Base 2.0 section 3.1.3.
     #[doc(alias = "CRTO")]
     pub struct ReadyTimeouts(u32) {
         /// Longest time until it is ready with its media, in units of 500 ms.

@@ -33,7 +33,7 @@ bit_group! {
 record! {
     /// Timestamp (0x0e): the controller's clock.
     ///
-    /// Source: NVMe Base 2.0 section 5.27.1.11.
+    /// Source: NVMe Base 2.0 section 5.27.1.
     pub struct Timestamp("Timestamp", 8) {
         /// Milliseconds since 1970-01-01 00:00 UTC, 48 bits, lowest byte first: [`Timestamp::millis`].
         [0..6] bytes: [u8; 6], "TSTMP";
@@ -43,7 +43,7 @@ record! {
 
     /// Host Behavior Support (0x16): what the host understands.
     ///
-    /// Source: NVMe Base 2.0 section 5.27.1.18, kernel `include/linux/nvme.h: struct nvme_feat_host_behavior`.
+    /// Source: NVMe Base 2.0 section 5.27.1, kernel `include/linux/nvme.h: struct nvme_feat_host_behavior`.
     pub struct HostBehavior("Host Behavior Support", 512) {
         /// 1: statuses may ask for a delayed retry ([`Status::crd`](crate::Status::crd)).
         [0..1] advanced_retry: u8, "ACRE";
@@ -59,7 +59,7 @@ record! {
 
     /// Host Identifier (0x81) in its form of 16 bytes, the only one on fabrics.
     ///
-    /// Source: NVMe Base 2.0 section 5.27.1.25.
+    /// Source: NVMe Base 2.0 section 5.27.1.
     pub struct HostIdentifier("Host Identifier", 16) {
         /// The bytes of a [`HostId`](crate::HostId).
         [0..16] bytes: [u8; 16], "HOSTID";
@@ -67,7 +67,7 @@ record! {
 
     /// What a range of blocks is for: one of up to 64 of LBA Range Type (0x03).
     ///
-    /// Source: NVM Command Set 1.0 section 4.1.3.3, kernel `include/linux/nvme.h: struct nvme_lba_range_type`.
+    /// Source: NVM Command Set 1.0 section 4.1.3, kernel `include/linux/nvme.h: struct nvme_lba_range_type`.
     pub struct LbaRange("LBA Range Type", 64) {
         /// What for: 0 general, 1 filesystem, 2 RAID, 3 cache, 4 swap.
         [0..1] kind: u8, "TYPE";
@@ -112,7 +112,7 @@ impl From<HostIdentifier> for crate::HostId {
 
 /// Autonomous Power State Transition (0x0c): for each of 32 power states, lowest first, the one that follows it. 256 bytes.
 ///
-/// Source: NVMe Base 2.0 section 5.27.1.9.
+/// Source: NVMe Base 2.0 section 5.27.1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct PowerTransitions(pub [PowerTransition; 32]);
 

@@ -3,7 +3,7 @@
 use crate::bits::bit_group;
 
 bit_group! {
-    /// Arbitration (0x01). Source: NVMe Base 2.0 section 5.27.1.1.
+    /// Arbitration (0x01). Source: NVMe Base 2.0 section 5.27.1.
     pub struct Arbitration(u32) {
         /// Commands of a queue in a row, 2^n; 7 no limit.
         [2:0] burst with_burst: u8, "AB";
@@ -15,7 +15,7 @@ bit_group! {
         [31:24] high_weight with_high_weight: u8, "HPW";
     }
 
-    /// Power Management (0x02). Source: NVMe Base 2.0 section 5.27.1.2.
+    /// Power Management (0x02). Source: NVMe Base 2.0 section 5.27.1.
     pub struct PowerManagement(u32) {
         /// Power state.
         [4:0] state with_state: u8, "PS";
@@ -23,7 +23,7 @@ bit_group! {
         [7:5] workload with_workload: u8, "WH";
     }
 
-    /// Temperature Threshold (0x04). Source: NVMe Base 2.0 section 5.27.1.3.
+    /// Temperature Threshold (0x04). Source: NVMe Base 2.0 section 5.27.1.
     pub struct TemperatureThreshold(u32) {
         /// Temperature, K.
         [15:0] temperature with_temperature: u16, "TMPTH";
@@ -33,7 +33,7 @@ bit_group! {
         [21:20] kind with_kind: u8, "THSEL";
     }
 
-    /// Error Recovery (0x05). Source: NVM Command Set 1.0 section 4.1.3.1.
+    /// Error Recovery (0x05). Source: NVM Command Set 1.0 section 4.1.3.
     pub struct ErrorRecovery(u32) {
         /// How long reads and writes of limited retry are tried, 100 ms; 0 no limit.
         [15:0] time_limit with_time_limit: u16, "TLER";
@@ -41,19 +41,19 @@ bit_group! {
         [16] unwritten_error with_unwritten_error: bool, "DULBE";
     }
 
-    /// Volatile Write Cache (0x06). Source: NVMe Base 2.0 section 5.27.1.4.
+    /// Volatile Write Cache (0x06). Source: NVMe Base 2.0 section 5.27.1.
     pub struct VolatileWriteCache(u32) {
         /// It is used.
         [0] enabled with_enabled: bool, "WCE";
     }
 
-    /// Write Atomicity Normal (0x0a). Source: NVM Command Set 1.0 section 4.1.3.2.
+    /// Write Atomicity Normal (0x0a). Source: NVM Command Set 1.0 section 4.1.3.
     pub struct WriteAtomicity(u32) {
         /// Writes are atomic for a loss of power only.
         [0] disabled with_disabled: bool, "DN";
     }
 
-    /// Host Controlled Thermal Management (0x10). Source: NVMe Base 2.0 section 5.27.1.13.
+    /// Host Controlled Thermal Management (0x10). Source: NVMe Base 2.0 section 5.27.1.
     pub struct ThermalManagement(u32) {
         /// Temperature above which it works slower, K.
         [15:0] temperature_2 with_temperature_2: u16, "TMT2";
@@ -61,13 +61,13 @@ bit_group! {
         [31:16] temperature_1 with_temperature_1: u16, "TMT1";
     }
 
-    /// Non-Operational Power State Config (0x11). Source: NVMe Base 2.0 section 5.27.1.14.
+    /// Non-Operational Power State Config (0x11). Source: NVMe Base 2.0 section 5.27.1.
     pub struct NonOperationalPowerState(u32) {
         /// Background work may use more power than the state has.
         [0] permissive with_permissive: bool, "NOPPME";
     }
 
-    /// Software Progress Marker (0x80). Source: NVMe Base 2.0 section 5.27.1.24.
+    /// Software Progress Marker (0x80). Source: NVMe Base 2.0 section 5.27.1.
     pub struct SoftwareProgressMarker(u32) {
         /// How often software before the operating system tried to load it.
         [7:0] load_count with_load_count: u8, "PBSLC";

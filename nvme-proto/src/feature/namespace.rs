@@ -23,7 +23,7 @@ newtype_bits!(WriteProtectionState);
 bit_group! {
     /// Reservation Notification Mask (0x82): which events of reservations do *not* come.
     ///
-    /// Source: NVMe Base 2.0 section 5.27.1.26, kernel `drivers/nvme/target/pr.c: nvmet_set_feat_resv_notif_mask` (since Linux 6.13).
+    /// Source: NVMe Base 2.0 section 5.27.1, kernel `drivers/nvme/target/pr.c: nvmet_set_feat_resv_notif_mask` (since Linux 6.13).
     pub struct ReservationNotificationMask(u32) {
         /// A registration was preempted.
         [1] registration_preempted with_registration_preempted: bool, "REGPRE";
@@ -35,7 +35,7 @@ bit_group! {
 
     /// Reservation Persistence (0x83): whether reservations outlive a loss of power.
     ///
-    /// Source: NVMe Base 2.0 section 5.27.1.27.
+    /// Source: NVMe Base 2.0 section 5.27.1.
     pub struct ReservationPersistence(u32) {
         /// They do.
         [0] persists with_persists: bool, "PTPL";
@@ -43,7 +43,7 @@ bit_group! {
 
     /// Namespace Write Protection Config (0x84): whether the namespace can be written.
     ///
-    /// Source: NVMe Base 2.0 section 5.27.1.28, kernel `drivers/nvme/target/admin-cmd.c: nvmet_set_feat_write_protect`.
+    /// Source: NVMe Base 2.0 section 5.27.1, kernel `drivers/nvme/target/admin-cmd.c: nvmet_set_feat_write_protect`.
     pub struct WriteProtection(u32) {
         /// Whether it can.
         [2:0] state with_state: WriteProtectionState, "WPS";

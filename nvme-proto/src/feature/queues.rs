@@ -6,7 +6,7 @@ bit_group! {
     /// Number of Queues (0x07): how many I/O queues the host wants, and in dword 0 of the completion how many it gets, which may be more.
     ///
     /// Once for each controller, before the first I/O queue. A request for 65,536 (0xffff) is refused with
-    /// [`INVALID_FIELD`](crate::Status::INVALID_FIELD). Source: NVMe Base 2.0 section 5.27.1.5.
+    /// [`INVALID_FIELD`](crate::Status::INVALID_FIELD). Source: NVMe Base 2.0 section 5.27.1.
     pub struct NumberOfQueues(u32) {
         /// Submission queues, less one.
         [15:0] submission_less_one with_submission_less_one: u16, "NSQR";
@@ -16,7 +16,7 @@ bit_group! {
 
     /// Asynchronous Event Configuration (0x0b): which events come.
     ///
-    /// Source: NVMe Base 2.1 section 5.1.25.1.8; bits 31 to 27 also NVMe over Fabrics 1.1 section 5.3.
+    /// Source: NVMe Base 2.1 section 5.1.25.1.
     pub struct AsyncEventConfiguration(u32) {
         /// Bits of the critical warning of the health log.
         [7:0] health with_health: u8, "SHCW";
@@ -63,7 +63,7 @@ bit_group! {
     /// Keep Alive Timer (0x0f): how long the controller waits for a sign of life, ms; 0 for ever.
     ///
     /// The controller rounds it up to its granularity (KAS of Identify Controller). The Linux target answers Set Features with the seconds in
-    /// dword 0; others with 0. Source: NVMe Base 2.0 section 5.27.1.12.
+    /// dword 0; others with 0. Source: NVMe Base 2.0 section 5.27.1.
     pub struct KeepAliveTimer(u32) {
         /// Time-out, ms.
         [31:0] timeout with_timeout: u32, "KATO";
@@ -71,7 +71,7 @@ bit_group! {
 
     /// I/O Command Set Profile (0x19): which combination of I/O command sets (Identify, CNS 0x1c).
     ///
-    /// Source: NVMe Base 2.0 section 5.27.1.21.
+    /// Source: NVMe Base 2.0 section 5.27.1.
     pub struct IoCommandSetProfile(u32) {
         /// Number of the combination.
         [8:0] combination with_combination: u16, "IOCSCI";
@@ -82,7 +82,7 @@ bit_group! {
     /// On fabrics the identifier came with Connect: setting it is a Command Sequence Error, and 8 bytes are
     /// [`HOST_IDENTIFIER_INCONSISTENT_FORMAT`](crate::Status::HOST_IDENTIFIER_INCONSISTENT_FORMAT).
     ///
-    /// Source: NVMe Base 2.0 section 5.27.1.25.
+    /// Source: NVMe Base 2.0 section 5.27.1.
     pub struct HostIdentifierFormat(u32) {
         /// 16 bytes, not 8.
         [0] extended with_extended: bool, "EXHID";

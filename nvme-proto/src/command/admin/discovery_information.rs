@@ -53,7 +53,7 @@ command! {
     ///
     /// A controller without it answers [`INVALID_OPCODE`](crate::Status::INVALID_OPCODE) and keeps the connection: some clients try it with every discovery controller.
     ///
-    /// Source: NVMe Base 2.1 section 5.3.4.
+    /// Source: NVMe Base 2.1 section 5.3.
     pub struct DiscoveryInformationManagement("Discovery Information Management", opcode = 0x21) {
         /// What to do.
         CDW10 [3:0] task: DiscoveryTask, "TAS";
@@ -83,7 +83,7 @@ impl DiscoveryInformationManagement {
 /// | 536..600 | `entity_version` (EVER)           | text, NUL behind                                 |
 /// | 1024..   | entries                           |                                                  |
 ///
-/// The other bytes are reserved and kept. Source: NVMe Base 2.1 section 5.3.4.
+/// The other bytes are reserved and kept. Source: NVMe Base 2.1 section 5.3.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct DiscoveryInformation<B: AsRef<[u8]>>(B);
 

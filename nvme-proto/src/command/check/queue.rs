@@ -7,6 +7,7 @@ use crate::fabrics::{
     ArbitrationMechanism, Capabilities, CommandSetSelected, ControllerConfiguration, FabricsCommand,
 };
 use crate::feature::{FeatureId, HostIdentifierFormat, NumberOfQueues};
+use crate::identify::{Cns, CommandSet, IdentifyCommand};
 use crate::sqe::Sqe;
 use crate::status::Status;
 
@@ -14,17 +15,19 @@ use crate::status::Status;
 ///
 /// # Errors
 /// [`Status::INVALID_OPCODE`] for a command without a type (queues and doorbells do not exist on fabrics), [`Status::INVALID_FIELD`] for a field that no
-/// controller takes, [`Status::COMMAND_SEQUENCE_ERROR`] for what comes only with Connect (a second one; the host identifier).
+/// controller takes, [`Status::INVALID_LOG_PAGE`] for a page without a name that is not a vendor's, [`Status::INVALID_NAMESPACE_OR_FORMAT`] for a
+/// namespace there cannot be, [`Status::COMMAND_SEQUENCE_ERROR`] for what comes only with Connect (a second one; the host identifier).
 pub fn admin(command: &AdminCommand) -> Result<(), Refusal> {
     let field = |reason| Err(Refusal::new(Status::INVALID_FIELD, reason));
     match command {
         AdminCommand::Other(_) => Err(Refusal::new(Status::INVALID_OPCODE, "there is no such admin command")),
         AdminCommand::Fabrics(command) => fabrics_admin(command),
-        AdminCommand::Identify(command) if command.cns.name().is_none() => {
-            field("there is no such structure to identify")
-        }
+        AdminCommand::Identify(command) => identify(command),
         AdminCommand::GetLogPage(command) if !command.offset().is_multiple_of(4) => {
             field("a log page is read from a multiple of 4 bytes on")
+        }
+        AdminCommand::GetLogPage(command) if command.lid.0 < 0xc0 && command.lid.name().is_none() => {
+            Err(Refusal::new(Status::INVALID_LOG_PAGE, "there is no such log page"))
         }
         AdminCommand::SetFeatures(command) => match command.feature {
             FeatureId::NUMBER_OF_QUEUES if !NumberOfQueues(command.value).is_valid() => {
@@ -80,6 +83,31 @@ pub fn io(command: &IoCommand) -> Result<(), Refusal> {
         )),
         IoCommand::Copy(command) if command.format.range_len().is_none() => {
             field("there is no such format of source ranges")
+        }
+        _ => Ok(()),
+    }
+}
+
+fn identify(command: &IdentifyCommand) -> Result<(), Refusal> {
+    let namespace = |reason| Err(Refusal::new(Status::INVALID_NAMESPACE_OR_FORMAT, reason));
+    match command.cns {
+        cns if cns.name().is_none() => {
+            Err(Refusal::new(Status::INVALID_FIELD, "there is no such structure to identify"))
+        }
+        Cns::IO_NAMESPACE | Cns::IO_CONTROLLER | Cns::IO_ACTIVE_NAMESPACES
+            if CommandSet(command.command_set).name().is_none() =>
+        {
+            Err(Refusal::new(Status::INVALID_FIELD, "there is no such I/O command set"))
+        }
+        Cns::NAMESPACE | Cns::NAMESPACE_DESCRIPTORS | Cns::IO_NAMESPACE | Cns::INDEPENDENT_NAMESPACE
+            if command.nsid == 0 =>
+        {
+            namespace("the structure is about one namespace")
+        }
+        Cns::ACTIVE_NAMESPACES | Cns::IO_ACTIVE_NAMESPACES | Cns::ALLOCATED_NAMESPACES
+            if command.nsid >= Nsid::MAX =>
+        {
+            namespace("no namespace is behind the last one")
         }
         _ => Ok(()),
     }
@@ -187,7 +215,6 @@ mod tests {
         AuthenticationReceive, AuthenticationSend, Connect, Disconnect, Fctype, Property, PropertyGet,
         PropertySet, SecurityProtocol,
     };
-    use crate::identify::{Cns, IdentifyCommand};
 
     fn answer(result: Result<(), Refusal>) -> Option<(u8, u8)> {
         result.err().map(|refusal| (refusal.status.sct(), refusal.status.sc()))
@@ -203,6 +230,11 @@ mod tests {
         let log = GetLogPage::from_cdws(0, [0x0003_0001, 0, 2, 0, 0]);
         let secp_0 =
             AuthenticationSend { protocol: SecurityProtocol(0), ..AuthenticationSend::dh_hmac_chap(8) };
+        let with_csi = |command_set| {
+            let mut command = IdentifyCommand::new(Cns::IO_NAMESPACE, 1);
+            command.command_set = command_set;
+            command
+        };
         for (row, command, expected) in [
             (56, fabrics(PropertyGet::new(Property::CAP)), None),
             (87, fabrics(Connect::admin(31, 0)), Some((0, 0x0c))),
@@ -221,6 +253,15 @@ mod tests {
             (117, AdminCommand::from_sqe(&Sqe::new(0xc1)), Some((0, 0x01))),
             (118, IdentifyCommand::new(Cns(0xee), 0).into(), Some((0, 0x02))),
             (118, IdentifyCommand::controller().into(), None),
+            (119, IdentifyCommand::new(Cns::NAMESPACE, 0).into(), Some((0, 0x0b))),
+            (120, IdentifyCommand::new(Cns::NAMESPACE, 99).into(), None),
+            (121, IdentifyCommand::new(Cns::NAMESPACE, u32::MAX).into(), None),
+            (122, IdentifyCommand::new(Cns::ACTIVE_NAMESPACES, 0xffff_fffe).into(), Some((0, 0x0b))),
+            (122, IdentifyCommand::new(Cns::ACTIVE_NAMESPACES, 0).into(), None),
+            (124, with_csi(7).into(), Some((0, 0x02))),
+            (124, with_csi(2).into(), None),
+            (130, GetLogPage::new(LogId(0xbb), 0, 64).unwrap().into(), Some((1, 0x09))),
+            (130, GetLogPage::new(LogId(0xc0), 0, 64).unwrap().into(), None),
             (131, log.into(), Some((0, 0x02))),
             (131, GetLogPage::new(LogId::ERROR, 4, 64).unwrap().into(), None),
             (134, SetFeatures::of(NumberOfQueues(0x0000_ffff)).into(), Some((0, 0x02))),
