@@ -7,8 +7,9 @@ use nvme_proto::discovery::{
     SubsystemType, TcpSecurity, TransportRequirements,
 };
 use nvme_proto::identify::{
-    ControllerType, DiscoveryControllerType, IdentifyController, IdentifyNamespace, LbaFormat, PowerState,
-    Version,
+    AnaCapabilities, AsyncEvents, ControllerAttributes, ControllerType, DiscoveryControllerType,
+    IdentifyController, IdentifyNamespace, IoCommands, LbaFormat, LogAttributes, Multipath, PowerState,
+    SglSupport, Version,
 };
 use nvme_proto::{AddressFamily, Cntlid, DISCOVERY_NQN, IpTraddr, SubsysNqn, TransportType};
 
@@ -26,19 +27,19 @@ fn identify_of_a_linux_io_controller() {
     assert_eq!(view.subnqn(), Ok(disk1()));
     assert_eq!(view.version().to_string(), "1.3.0");
     assert_eq!(view.controller_type(), ControllerType::IO);
-    assert_eq!((view.cntlid(), view.multipath()), (Cntlid(1), 11));
+    assert_eq!((view.cntlid(), view.multipath()), (Cntlid(1), Multipath(11)));
     assert_eq!((view.max_data_transfer(), view.max_data_bytes(12)), (0, None));
-    assert_eq!((view.async_events(), view.attributes()), (0x900, 0x41));
+    assert_eq!((view.async_events(), view.attributes()), (AsyncEvents(0x900), ControllerAttributes(0x41)));
     assert_eq!(view.keep_alive_granularity(), 10);
     assert_eq!((view.sq_entry_size(), view.cq_entry_size(), view.max_commands()), (0x66, 0x44, 1024));
     assert_eq!((view.namespaces(), view.max_allowed_namespaces()), (1024, 1024));
     assert_eq!(
         (view.io_commands(), view.volatile_write_cache(), view.sgl_support()),
-        (0x000c, 1, 0x0010_0001)
+        (IoCommands(0x000c), 1, SglSupport(0x0010_0001))
     );
     assert_eq!((view.io_capsule_size(), view.io_response_size(), view.in_capsule_offset()), (1028, 1, 0));
     assert_eq!((view.max_sgl_descriptors(), view.fabrics_attributes(), view.fabrics_commands()), (1, 0, 0));
-    assert_eq!((view.ana_capabilities(), view.ana_transition_time()), (0x1f, 10));
+    assert_eq!((view.ana_capabilities(), view.ana_transition_time()), (AnaCapabilities(0x1f), 10));
     assert_eq!((view.ana_group_max(), view.ana_groups()), (128, 128));
     let states: Vec<_> = view.supported_power_states().collect();
     assert_eq!((states.len(), states[0].max_microwatts()), (1, Some(25_000_000)));
@@ -54,30 +55,30 @@ fn identify_of_a_linux_io_controller_is_written_byte_by_byte() {
     made.set_firmware(b"6.12.107");
     made.set_subnqn(&disk1());
     made.set_arbitration_burst(6);
-    made.set_multipath(11);
+    made.set_multipath(Multipath(11));
     made.set_cntlid(Cntlid(1));
     made.set_version(Version(0x0001_0300));
-    made.set_async_events(0x900);
-    made.set_attributes(0x41);
+    made.set_async_events(AsyncEvents(0x900));
+    made.set_attributes(ControllerAttributes(0x41));
     made.set_controller_type(ControllerType::IO);
     made.set_abort_limit(3);
     made.set_async_event_limit(3);
     made.set_firmware_updates(3);
-    made.set_log_attributes(7);
+    made.set_log_attributes(LogAttributes(7));
     made.set_error_log_entries(127);
     made.set_keep_alive_granularity(10);
     made.set_ana_transition_time(10);
-    made.set_ana_capabilities(0x1f);
+    made.set_ana_capabilities(AnaCapabilities(0x1f));
     made.set_ana_group_max(128);
     made.set_ana_groups(128);
     made.set_sq_entry_size(0x66);
     made.set_cq_entry_size(0x44);
     made.set_max_commands(1024);
     made.set_namespaces(1024);
-    made.set_io_commands(0x000c);
+    made.set_io_commands(IoCommands(0x000c));
     made.set_volatile_write_cache(1);
     made.set_write_protection(1);
-    made.set_sgl_support(0x0010_0001);
+    made.set_sgl_support(SglSupport(0x0010_0001));
     made.set_max_allowed_namespaces(1024);
     made.set_io_capsule_size(1028);
     made.set_io_response_size(1);
@@ -100,7 +101,10 @@ fn identify_of_a_linux_discovery_controller() {
     assert_eq!(view.subnqn_text(), DISCOVERY_NQN);
     assert_eq!(view.controller_type(), ControllerType::DISCOVERY);
     assert_eq!(view.discovery_type(), DiscoveryControllerType::NOT_REPORTED);
-    assert_eq!((view.async_events(), view.log_attributes(), view.max_commands()), (0x8000_0000, 4, 1024));
+    assert_eq!(
+        (view.async_events(), view.log_attributes(), view.max_commands()),
+        (AsyncEvents::DISCOVERY, LogAttributes::EXTENDED_DATA, 1024)
+    );
     assert_eq!((view.keep_alive_granularity(), view.namespaces(), view.sq_entry_size()), (0, 0, 0));
 }
 
@@ -113,14 +117,17 @@ fn identify_with_the_fields_linux_leaves_zero() {
     assert_eq!(view.model(), "nvme-proto test controller");
     assert_eq!(view.firmware(), "0.1");
     assert_eq!(view.ieee_oui(), [0xf8, 0x27, 0x00]);
-    assert_eq!((view.arbitration_burst(), view.multipath()), (6, 11));
+    assert_eq!((view.arbitration_burst(), view.multipath()), (6, Multipath(11)));
     assert_eq!((view.max_data_transfer(), view.max_data_bytes(12)), (5, Some(131_072)));
     assert_eq!((view.version().major(), view.version().minor(), view.version().tertiary()), (2, 1, 0));
     assert_eq!((view.retry_delay_1(), view.retry_delay_2(), view.retry_delay_3()), (20, 0, 0));
     assert_eq!((view.abort_limit(), view.async_event_limit(), view.firmware_updates()), (3, 3, 2));
-    assert_eq!((view.log_attributes(), view.error_log_entries()), (6, 127));
+    assert_eq!((view.log_attributes(), view.error_log_entries()), (LogAttributes(6), 127));
     assert_eq!((view.warning_temperature(), view.critical_temperature()), (343, 353));
-    assert_eq!((view.sgl_support(), view.io_capsule_size(), view.io_response_size()), (0x0030_0001, 516, 1));
+    assert_eq!(
+        (view.sgl_support(), view.io_capsule_size(), view.io_response_size()),
+        (SglSupport(0x0030_0001), 516, 1)
+    );
     assert_eq!(view.subnqn(), Ok(disk1()));
     assert_eq!(view.as_bytes(), bytes);
 }

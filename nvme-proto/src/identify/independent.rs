@@ -1,5 +1,6 @@
 //! Identify Namespace, as far as it does not depend on the I/O command set.
 
+use super::ReservationCapabilities;
 use crate::view::view;
 
 view! {
@@ -27,9 +28,9 @@ view! {
         /// Bit 0: several controllers can have it attached.
         #[doc(alias = "NMIC")]
         1 sharing set_sharing u8;
-        /// Bit 0: persist through power loss; 1 to 6: types of reservation; 7: the ignore-existing-key rules of NVMe 1.3.
+        /// Reservations it takes.
         #[doc(alias = "RESCAP")]
-        2 reservations set_reservations u8;
+        2 reservations set_reservations ReservationCapabilities;
         /// 6:0: percent left to format, 7: whether that is said at all.
         #[doc(alias = "FPI")]
         3 format_progress set_format_progress u8;

@@ -36,7 +36,10 @@ mod zoned;
 
 pub use command::{Cns, IdentifyCommand};
 pub use command_sets::{CommandSet, CommandSetCombination, CommandSetCombinations};
-pub use controller::{IdentifyController, PowerScale, PowerState, TimeScale};
+pub use controller::{
+    AdminCommands, AnaCapabilities, AsyncEvents, ControllerAttributes, IdentifyController, IoCommands,
+    LogAttributes, Multipath, PowerScale, PowerState, ReservationCapabilities, SglSupport, TimeScale,
+};
 pub use descriptors::{NamespaceDescriptor, NamespaceDescriptors, NamespaceIdType, NamespaceIds};
 pub use granularity::{Granularity, GranularityList};
 pub use independent::IndependentNamespace;

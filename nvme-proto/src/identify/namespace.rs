@@ -3,6 +3,7 @@
 use alloc::boxed::Box;
 use core::fmt;
 
+use super::ReservationCapabilities;
 use crate::error::DecodeError;
 use crate::layout::{Field, bytes_at, field_at, layout, put, zeroed};
 
@@ -219,9 +220,9 @@ layout! { IdentifyNamespace {
     /// Bit 0: several controllers can have it attached.
     #[doc(alias = "NMIC")]
     30 sharing set_sharing u8;
-    /// Bit 0: persist through power loss; 1 to 6: types of reservation; 7: the ignore-existing-key rules of NVMe 1.3.
+    /// Reservations it takes.
     #[doc(alias = "RESCAP")]
-    31 reservations set_reservations u8;
+    31 reservations set_reservations ReservationCapabilities;
     /// 6:0: percent left to format, 7: whether that is said at all.
     #[doc(alias = "FPI")]
     32 format_progress set_format_progress u8;

@@ -73,7 +73,7 @@ view! {
     /// | 268..272 | `deallocate_granularity` (NPDGL)                               | blocks; since NVM Command Set 1.1, as all that follows |
     /// | 272..284 | `read_granularity`, `read_alignment`, `optimal_read` (NPRG, NPRA, NORS) | blocks                                     |
     /// | 284..288 | `deallocate_alignment` (NPDAL)                                 | blocks                                              |
-    /// | 288..292 | `property_size` (LBAPSS)                                       |                                                     |
+    /// | 288..292 | `placement_shard` (LBAPSS)                                     |                                                     |
     /// | 292..296 | `tracked_granularity` (TLBAAG)                                 | blocks                                              |
     ///
     /// Everything else is reserved and kept. Source: NVM Command Set 1.0 figure 100, kernel `include/linux/nvme.h: struct nvme_id_ns_nvm`.
@@ -104,9 +104,9 @@ view! {
         /// Preferred alignment of deallocation, blocks; 0: not said.
         #[doc(alias = "NPDAL")]
         284 deallocate_alignment set_deallocate_alignment u32;
-        /// Size of the pieces whose properties are tracked.
+        /// Size of the pieces (shards) in which a block format is placed.
         #[doc(alias = "LBAPSS")]
-        288 property_size set_property_size u32;
+        288 placement_shard set_placement_shard u32;
         /// Granularity of tracking allocated blocks, blocks; 0: not said.
         #[doc(alias = "TLBAAG")]
         292 tracked_granularity set_tracked_granularity u32;

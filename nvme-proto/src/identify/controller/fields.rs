@@ -1,7 +1,10 @@
 //! The fields of Identify Controller with a fixed number of bytes.
 
 use super::super::{ControllerType, DiscoveryControllerType, Version};
-use super::IdentifyController;
+use super::{
+    AdminCommands, AnaCapabilities, AsyncEvents, ControllerAttributes, IdentifyController, IoCommands,
+    LogAttributes, Multipath, SglSupport,
+};
 use crate::layout::layout;
 use crate::types::Cntlid;
 
@@ -18,9 +21,9 @@ layout! { IdentifyController {
     /// IEEE organisation identifier, lowest byte first.
     #[doc(alias = "IEEE")]
     73 ieee_oui set_ieee_oui [u8; 3];
-    /// Bit 0: several ports, 1: several controllers, 2: SR-IOV virtual function, 3: asymmetric namespace access.
+    /// How it shares its subsystem.
     #[doc(alias = "CMIC")]
-    76 multipath set_multipath u8;
+    76 multipath set_multipath Multipath;
     /// 2^n pages of the smallest page size (4 KiB on fabrics); 0: no limit. See [`max_data_bytes`](Self::max_data_bytes).
     #[doc(alias = "MDTS")]
     77 max_data_transfer set_max_data_transfer u8;
@@ -36,17 +39,12 @@ layout! { IdentifyController {
     /// Time to enter runtime D3, us.
     #[doc(alias = "RTD3E")]
     88 entry_latency set_entry_latency u32;
-    /// Events it can report. Bit 8: namespace attributes, 9: firmware activation, 11: asymmetric access, 12: predictable latency, 13: LBA
-    /// status, 14: endurance groups, 15: normal shutdown, 16: temperature hysteresis, 17: reachability, 19: allocated namespaces, 27: zones,
-    /// 28 to 30: pull-model, AVE and host discovery, 31: discovery log.
+    /// Events it can report.
     #[doc(alias = "OAES")]
-    92 async_events set_async_events u32;
-    /// Bit 0: host identifier of 128 bits, 1: non-operational power states do not limit, 2: NVM sets, 3: read recovery levels, 4: endurance
-    /// groups, 5: predictable latency, 6: traffic-based keep-alive, 7: namespace granularity, 8: associations of submission queues, 9: UUID
-    /// list, 10: several domains, 11, 12: fixed and variable capacity management, 13, 14: endurance groups and NVM sets can be deleted, 15:
-    /// extended block formats, 16 to 18: host memory, 19: flexible data placement.
+    92 async_events set_async_events AsyncEvents;
+    /// What it can do.
     #[doc(alias = "CTRATT")]
-    96 attributes set_attributes u32;
+    96 attributes set_attributes ControllerAttributes;
     /// Read recovery levels, one bit each.
     #[doc(alias = "RRLS")]
     100 read_recovery_levels set_read_recovery_levels u16;
@@ -86,10 +84,9 @@ layout! { IdentifyController {
     /// Management endpoint: bit 0 SMBus or I2C, 1 PCIe.
     #[doc(alias = "MEC")]
     255 management_endpoint set_management_endpoint u8;
-    /// Optional admin commands. Bit 0: security, 1: format, 2: firmware, 3: namespace management, 4: self-test, 5: directives, 6: NVMe-MI, 7:
-    /// virtualization, 8: doorbell buffer, 9: Get LBA Status, 10: lockdown, 11: migration.
+    /// Optional admin commands.
     #[doc(alias = "OACS")]
-    256 admin_commands set_admin_commands u16;
+    256 admin_commands set_admin_commands AdminCommands;
     /// Abort commands it takes at a time, less one.
     #[doc(alias = "ACL")]
     258 abort_limit set_abort_limit u8;
@@ -99,10 +96,9 @@ layout! { IdentifyController {
     /// Bit 0: slot 1 is read-only, 3:1: slots, 4: activation without reset, 5: overlapping downloads are noticed.
     #[doc(alias = "FRMW")]
     260 firmware_updates set_firmware_updates u8;
-    /// Log pages. Bit 0: health per namespace, 1: effects, 2: offsets and long reads, 3: telemetry, 4: persistent events,
-    /// 5: supported pages and effects of features and management, 6: telemetry area 4.
+    /// What its log pages can do.
     #[doc(alias = "LPA")]
-    261 log_attributes set_log_attributes u8;
+    261 log_attributes set_log_attributes LogAttributes;
     /// Entries of the error log, less one.
     #[doc(alias = "ELPE")]
     262 error_log_entries set_error_log_entries u8;
@@ -178,10 +174,9 @@ layout! { IdentifyController {
     /// Longest time a namespace stays in the state "change" of asymmetric access, s.
     #[doc(alias = "ANATT")]
     342 ana_transition_time set_ana_transition_time u8;
-    /// Asymmetric access states it can report. Bit 0: optimized, 1: non-optimized, 2: inaccessible, 3: persistent loss, 4: change,
-    /// 6: groups never change, 7: groups can be set.
+    /// Asymmetric access states it can report.
     #[doc(alias = "ANACAP")]
-    343 ana_capabilities set_ana_capabilities u8;
+    343 ana_capabilities set_ana_capabilities AnaCapabilities;
     /// The largest asymmetric access group.
     #[doc(alias = "ANAGRPMAX")]
     344 ana_group_max set_ana_group_max u32;
@@ -221,11 +216,9 @@ layout! { IdentifyController {
     /// The largest namespace id.
     #[doc(alias = "NN")]
     516 namespaces set_namespaces u32;
-    /// Optional I/O commands. Bit 0: Compare, 1: Write Uncorrectable, 2: Dataset Management, 3: Write Zeroes, 4: features can be saved,
-    /// 5: reservations, 6: timestamp, 7: Verify, 8: Copy, 9: a Copy is atomic, 10: all copies are fast, 11: Write Zeroes deallocates, 12:
-    /// whole namespaces can be zeroed.
+    /// Optional I/O commands.
     #[doc(alias = "ONCS")]
-    520 io_commands set_io_commands u16;
+    520 io_commands set_io_commands IoCommands;
     /// Bit 0: Compare and Write.
     #[doc(alias = "FUSES")]
     522 fused_operations set_fused_operations u16;
@@ -254,10 +247,9 @@ layout! { IdentifyController {
     /// Formats of the Copy command, one bit each.
     #[doc(alias = "OCFS")]
     534 copy_formats set_copy_formats u16;
-    /// Scatter-gather lists. 1:0: supported (1 yes, 2 in dwords), 2: keyed, 15:8: threshold of descriptors, 16: bit bucket, 17: metadata at any
-    /// byte, 18: longer than the data, 19: metadata pointer, 20: offsets in the capsule, 21: transport descriptor.
+    /// Scatter-gather lists it takes.
     #[doc(alias = "SGLS")]
-    536 sgl_support set_sgl_support u32;
+    536 sgl_support set_sgl_support SglSupport;
     /// Namespaces allowed at most; 0: as many as [`namespaces`](Self::namespaces).
     #[doc(alias = "MNAN")]
     540 max_allowed_namespaces set_max_allowed_namespaces u32;
@@ -270,7 +262,7 @@ layout! { IdentifyController {
     /// Commands outstanding in all queues together that it works best with; 0: not said.
     #[doc(alias = "OAQD")]
     564 optimal_queue_depth set_optimal_queue_depth u32;
-    /// Interval at which the host should start a refresh of the media, min; 0: not said.
+    /// Time without power after which the host should refresh the media, days; 0: not said.
     #[doc(alias = "RHIRI")]
     568 refresh_interval set_refresh_interval u8;
     /// Time a host-initiated refresh takes, min; 0: not said.

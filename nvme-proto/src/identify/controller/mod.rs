@@ -11,10 +11,15 @@ use crate::text::{printable, trimmed};
 use crate::types::{Nqn, NqnError, SubsysNqn};
 use crate::view::{entry, entry_mut};
 
+mod bits;
 mod fields;
 mod oddities;
 mod power;
 
+pub use bits::{
+    AdminCommands, AnaCapabilities, AsyncEvents, ControllerAttributes, IoCommands, LogAttributes, Multipath,
+    ReservationCapabilities, SglSupport,
+};
 pub use power::{PowerScale, PowerState, TimeScale};
 
 /// Identify Controller: what the controller is and can do. 4096 bytes, little-endian.
@@ -86,7 +91,7 @@ pub use power::{PowerScale, PowerState, TimeScale};
 /// | 536..540   | `sgl_support` (SGLS)                      | bits                                                      |
 /// | 540..544   | `max_allowed_namespaces` (MNAN)           | 0: as `namespaces`                                        |
 /// | 544..564   | `max_domain_attachments`, `max_controller_attachments` (MAXDNA, MAXCNA) | namespaces                                                |
-/// | 564..570   | `optimal_queue_depth`, `refresh_interval`, `refresh_time` (OAQD, RHIRI, HIRT) | commands, min, min                                        |
+/// | 564..570   | `optimal_queue_depth`, `refresh_interval`, `refresh_time` (OAQD, RHIRI, HIRT) | commands, days, min                                        |
 /// | 570..577   | `tracked_ranges`, `subsystem_tracked_ranges`, `tracking_granularity_min`, `tracking_granularity_max`, `tracking_attributes` (CMMRTD, NMMRTD, MINMRTG, MAXMRTG, TRATTR) |                                                           |
 /// | 578..588   | `migration_queues`, `subsystem_migration_queues`, `data_queue_ranges`, `subsystem_data_queue_ranges`, `data_queue_pages` (MCUDMQ, MNSUDMQ, MCMR, NMCMR, MCDQPC) |                                                           |
 /// | 768..1024  | `subnqn` (SUBNQN)                         | UTF-8, NUL behind                                         |
