@@ -1,10 +1,12 @@
 //! Whether a namespace's block device is in use. The kernel does not look: it takes a mounted disk away.
 
 use std::fmt;
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::kernel::names::NamespaceName;
-use crate::kernel::sysfs::{DeviceNumber, Sysfs, entries, read_bounded, text};
+use crate::kernel::sysfs::{DeviceNumber, Sysfs, entries, text};
 
 /// One use of a namespace, or of a partition of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,6 +31,21 @@ pub enum InUse {
         /// The block device.
         device: String,
     },
+    /// Something else has claimed it for itself: a file system mounted in another mount namespace, or one over several devices that
+    /// is named after another of them; a target; `mkfs`.
+    Claimed {
+        /// The block device.
+        device: String,
+    },
+    /// The list of mounts or of swap spaces cannot be read, so a use cannot be ruled out.
+    Unknown {
+        /// The block device.
+        device: String,
+        /// The list.
+        list: PathBuf,
+        /// Why it cannot be read.
+        kind: io::ErrorKind,
+    },
 }
 
 impl fmt::Display for InUse {
@@ -37,6 +54,15 @@ impl fmt::Display for InUse {
             Self::Mounted { device, at } => write!(f, "{device} is mounted on {}", at.display()),
             Self::Held { device, by } => write!(f, "{device} is used by {by}"),
             Self::Swap { device } => write!(f, "{device} is swap space"),
+            Self::Claimed { device } => {
+                write!(
+                    f,
+                    "{device} is in use (mounted in another mount namespace, or opened for one user only)"
+                )
+            }
+            Self::Unknown { device, list, kind } => {
+                write!(f, "{device} may be in use, since {} cannot be read: {kind}", list.display())
+            }
         }
     }
 }
@@ -61,9 +87,19 @@ pub(super) fn uses(sysfs: &Sysfs, namespace: NamespaceName) -> Vec<InUse> {
         entries(&disk, |name| disk.join(name).join("partition").exists().then(|| name.to_owned()));
     blocks.extend(partitions.into_iter().map(|name| block(name.clone(), disk.join(name))));
 
-    let mounts = read_bounded_or_empty(&sysfs.proc().join("self/mountinfo"));
-    let swaps = read_bounded_or_empty(&sysfs.proc().join("swaps"));
     let mut uses = Vec::new();
+    let mut list = |name: &str| {
+        let path = sysfs.proc().join(name);
+        read_list(&path).unwrap_or_else(|error| {
+            let kind = error.kind();
+            // A kernel that cannot swap has no such list.
+            if !(name == SWAPS && kind == io::ErrorKind::NotFound) {
+                uses.push(InUse::Unknown { device: namespace.to_string(), list: path, kind });
+            }
+            String::new()
+        })
+    };
+    let (mounts, swaps) = (list("self/mountinfo"), list(SWAPS));
     for block in &blocks {
         uses.extend(mounts.lines().filter_map(|line| mounted(line, block)));
         uses.extend(
@@ -81,8 +117,35 @@ pub(super) fn uses(sysfs: &Sysfs, namespace: NamespaceName) -> Vec<InUse> {
     uses
 }
 
-fn read_bounded_or_empty(path: &Path) -> String {
-    read_bounded(path).unwrap_or_default()
+/// The list of swap spaces below `/proc`.
+const SWAPS: &str = "swaps";
+
+/// A list below `/proc`, all of it: machines with many containers have thousands of mounts. Bytes that are not UTF-8 are replaced.
+fn read_list(path: &Path) -> io::Result<String> {
+    Ok(String::from_utf8_lossy(&fs::read(path)?).into_owned())
+}
+
+/// Whether somebody has claimed the disk, or a partition of it, for himself alone: then the kernel lets nobody else do the same.
+///
+/// This finds what the lists do not show. It opens the block device for reading and closes it again; no I/O comes of that as long as the
+/// partitions were read when the disk appeared.
+#[cfg(target_os = "linux")]
+pub(super) fn is_claimed(sysfs: &Sysfs, namespace: NamespaceName) -> bool {
+    use std::os::unix::fs::{FileTypeExt as _, OpenOptionsExt as _};
+
+    use nix::fcntl::OFlag;
+
+    let node = sysfs.dev().join(namespace.to_string());
+    // Without O_CREAT, O_EXCL means something for block devices only.
+    let is_block = fs::metadata(&node).is_ok_and(|m| m.file_type().is_block_device());
+    let claim = || fs::OpenOptions::new().read(true).custom_flags(OFlag::O_EXCL.bits()).open(&node);
+    is_block && matches!(claim(), Err(e) if e.kind() == io::ErrorKind::ResourceBusy)
+}
+
+/// There are no such devices here.
+#[cfg(not(target_os = "linux"))]
+pub(super) fn is_claimed(_: &Sysfs, _: NamespaceName) -> bool {
+    false
 }
 
 fn is_node(path: &str, block: &Block) -> bool {
@@ -162,6 +225,41 @@ mod tests {
             texts,
             ["nvme0n1p1 is mounted on /a", "nvme0n1p1 is used by dm-3", "nvme0n1p2 is swap space"]
         );
+    }
+
+    #[test]
+    fn a_mount_at_the_end_of_a_long_list_counts() {
+        let f = Fixture::guide();
+        let mut list: String = (0..2000)
+            .map(|n| {
+                format!("{n} 35 0:{n} / /run/containers/{n} rw,nosuid,nodev - tmpfs tmpfs rw,size=65536k\n")
+            })
+            .collect();
+        list.push_str("9999 35 259:0 / /mnt rw - ext4 /dev/nvme0n1 rw");
+        assert!(list.len() > 128 * 1024);
+        f.file("proc/self/mountinfo", &list);
+        assert_eq!(uses(&f.sysfs(), NS).len(), 1);
+    }
+
+    #[test]
+    fn what_cannot_be_read_cannot_be_ruled_out() {
+        let f = Fixture::guide();
+        f.remove("proc/self/mountinfo");
+        let uses = uses(&f.sysfs(), NS);
+        let text = uses.first().map(ToString::to_string).unwrap_or_default();
+        assert!(
+            text.starts_with("nvme0n1 may be in use, since ") && text.contains("self/mountinfo"),
+            "{text}"
+        );
+        assert_eq!(uses.len(), 1, "a missing list of swap spaces is a kernel without swap");
+    }
+
+    #[test]
+    fn only_a_block_device_can_be_claimed() {
+        let f = Fixture::guide();
+        assert!(!is_claimed(&f.sysfs(), NS), "a file");
+        f.remove("dev/nvme0n1");
+        assert!(!is_claimed(&f.sysfs(), NS), "nothing");
     }
 
     #[test]

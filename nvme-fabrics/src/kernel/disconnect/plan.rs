@@ -5,7 +5,7 @@ use std::fmt;
 use super::in_use::{self, InUse};
 use super::{DisconnectError, Selector};
 use crate::kernel::names::NamespaceName;
-use crate::kernel::sysfs::{Controller, Inventory, Subsystem, Sysfs};
+use crate::kernel::sysfs::{AnaState, Controller, Inventory, Namespace, NamespacePath, Subsystem, Sysfs};
 
 /// What would go. Shown line by line through `Display`; done by [`execute`](Self::execute).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,9 +18,12 @@ pub struct DisconnectPlan {
     pub controllers: Vec<Controller>,
     /// Namespaces that go with them: those without another path.
     pub namespaces: Vec<NamespaceName>,
-    /// Namespaces that stay, by another path.
+    /// Namespaces that stay, by another path that works.
     pub surviving: Vec<NamespaceName>,
-    /// Uses of the namespaces that go.
+    /// Namespaces that stay listed, though none of the paths that they keep works now: I/O waits, and fails once the kernel gives
+    /// these paths up too.
+    pub stranded: Vec<NamespaceName>,
+    /// Uses of the namespaces that go, and of those that are stranded.
     pub in_use: Vec<InUse>,
 }
 
@@ -33,6 +36,7 @@ impl DisconnectPlan {
             controllers: vec![connection],
             namespaces: Vec::new(),
             surviving: Vec::new(),
+            stranded: Vec::new(),
             in_use: Vec::new(),
         }
     }
@@ -50,6 +54,9 @@ impl fmt::Display for DisconnectPlan {
         }
         for n in &self.surviving {
             writeln!(f, "  namespace {n} stays by another path")?;
+        }
+        for n in &self.stranded {
+            writeln!(f, "  namespace {n} stays, without a path that works now")?;
         }
         for used in &self.in_use {
             writeln!(f, "  in use: {used}")?;
@@ -81,16 +88,14 @@ pub fn plan_disconnect(sysfs: &Sysfs, selector: &Selector) -> Result<DisconnectP
             }
         },
         Selector::Subsystem(nqn) => {
-            let is_it = |s: &Subsystem, c: &Controller| {
-                s.nqn.as_deref() == Some(nqn.as_str())
+            // A controller may have got its subsystem while the trees were read: its own word counts too.
+            let is_it = |s: Option<&Subsystem>, c: &Controller| {
+                s.is_some_and(|s| s.nqn.as_deref() == Some(nqn.as_str()))
                     || c.subsystem_nqn.as_deref() == Some(nqn.as_str())
                     || (nqn.is_discovery() && c.is_discovery())
             };
-            let matched: Vec<_> = inventory
-                .controllers()
-                .filter(|(s, c)| s.is_some_and(|s| is_it(s, c)))
-                .map(|(_, c)| c)
-                .collect();
+            let matched: Vec<_> =
+                inventory.controllers().filter(|(s, c)| is_it(*s, c)).map(|(_, c)| c).collect();
             if matched.is_empty()
                 && let Some(empty) = inventory
                     .subsystems
@@ -126,16 +131,45 @@ pub fn plan_disconnect(sysfs: &Sysfs, selector: &Selector) -> Result<DisconnectP
     controllers.sort_by_key(|c| c.name);
 
     let goes = |name| controllers.iter().any(|c| c.name == name);
-    let (mut namespaces, mut surviving) = (Vec::new(), Vec::new());
-    for (_, namespace) in inventory.namespaces() {
-        let serving = namespace.controllers();
-        if serving.iter().any(|c| goes(*c)) {
-            let all = serving.iter().all(|c| goes(*c));
-            if all { &mut namespaces } else { &mut surviving }.push(namespace.name);
+    let (mut namespaces, mut surviving, mut stranded) = (Vec::new(), Vec::new(), Vec::new());
+    let mut in_use = Vec::new();
+    for (subsystem, namespace) in inventory.namespaces() {
+        if !namespace.controllers().iter().any(|c| goes(*c)) {
+            continue;
         }
+        // A controller on its way out holds nothing: its paths go with these.
+        let stays = |c: &Controller| !goes(c.name) && !c.state.is_terminal();
+        let remaining: Vec<&Controller> =
+            subsystem.controllers.iter().filter(|c| namespace.is_served_by(c.name) && stays(c)).collect();
+        if remaining.iter().any(|c| works(namespace, c)) {
+            surviving.push(namespace.name);
+            continue;
+        }
+        if remaining.is_empty() { &mut namespaces } else { &mut stranded }.push(namespace.name);
+        let mut uses = in_use::uses(sysfs, namespace.name);
+        // Opening a disk none of whose paths works could wait for them.
+        if uses.is_empty()
+            && subsystem.controllers.iter().any(|c| works(namespace, c))
+            && in_use::is_claimed(sysfs, namespace.name)
+        {
+            uses.push(InUse::Claimed { device: namespace.name.to_string() });
+        }
+        in_use.append(&mut uses);
     }
-    let in_use = namespaces.iter().flat_map(|n| in_use::uses(sysfs, *n)).collect();
-    Ok(DisconnectPlan { selector: selector.clone(), controllers, namespaces, surviving, in_use })
+    Ok(DisconnectPlan { selector: selector.clone(), controllers, namespaces, surviving, stranded, in_use })
+}
+
+/// Whether I/O to the namespace can take the way over this controller now.
+fn works(namespace: &Namespace, controller: &Controller) -> bool {
+    let closed = |p: &NamespacePath| {
+        p.controller == controller.name
+            && p.ana_state
+                .as_ref()
+                .is_some_and(|ana| matches!(ana.as_str(), AnaState::INACCESSIBLE | AnaState::PERSISTENT_LOSS))
+    };
+    controller.state.is_live()
+        && namespace.is_served_by(controller.name)
+        && !namespace.paths.iter().any(closed)
 }
 
 fn words(subsystem: &Subsystem) -> String {
@@ -193,6 +227,32 @@ mod tests {
         let got = plan(&crossed(), Selector::Controller(ControllerName::new(5))).unwrap();
         assert_eq!((numbers(&got), got.namespaces), (vec![5], vec![]));
         assert_eq!(got.surviving, [NamespaceName::new(2, 1)]);
+    }
+
+    #[test]
+    fn a_path_that_does_not_work_keeps_no_mounted_disk() {
+        let one = || Selector::Controller(ControllerName::new(5));
+        let f = crossed();
+        f.file("proc/self/mountinfo", "36 35 259:0 / /mnt rw - ext4 /dev/nvme2n1 rw");
+        assert_eq!(plan(&f, one()).unwrap().in_use, [], "the other path works");
+        f.file("sys/class/nvme/nvme7/state", "connecting");
+        let got = plan(&f, one()).unwrap();
+        assert_eq!((got.namespaces, got.surviving), (vec![], vec![]));
+        assert_eq!((got.stranded, got.in_use.len()), (vec![NamespaceName::new(2, 1)], 1));
+        f.file("sys/class/nvme/nvme7/state", "deleting");
+        let got = plan(&f, one()).unwrap();
+        assert_eq!((got.namespaces, got.stranded), (vec![NamespaceName::new(2, 1)], vec![]));
+        assert_eq!(got.in_use.len(), 1, "it goes with the last path that is not on its way out");
+        f.file("sys/class/nvme/nvme7/state", "live").path("nvme7", "nvme2c7n1", "inaccessible");
+        let got = plan(&f, one()).unwrap();
+        assert_eq!((got.stranded, got.in_use.len()), (vec![NamespaceName::new(2, 1)], 1));
+    }
+
+    #[test]
+    fn a_controller_that_has_just_got_its_subsystem_is_found() {
+        let f = Fixture::new();
+        f.controller("nvme3", TCP, &[]);
+        assert_eq!(numbers(&plan(&f, Selector::Subsystem("mysub".parse().unwrap())).unwrap()), [3]);
     }
 
     #[test]

@@ -39,7 +39,9 @@ impl Fixture {
         ] {
             fs::create_dir_all(root.path().join(dir)).unwrap();
         }
-        Self { root }
+        let f = Self { root };
+        f.file("proc/self/mountinfo", "36 35 8:1 / / rw - ext4 /dev/sda1 rw");
+        f
     }
 
     pub(crate) fn root(&self) -> &Path {
