@@ -32,9 +32,10 @@ pub use in_use::InUse;
 pub(crate) use in_use::unescaped;
 pub use plan::{DisconnectPlan, plan_disconnect};
 
+use super::errno::Errno;
 use super::names::{ControllerName, NameError, NamespaceName};
 use super::sysfs::{Controller, Sysfs};
-use super::wait::wait_gone;
+use super::wait::{poll, wait_gone};
 
 /// What to disconnect. Exactly one thing; no two selectors are ever combined.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -183,21 +184,32 @@ pub(crate) fn delete(sysfs: &Sysfs, connection: &Controller) -> io::Result<()> {
     let path = sysfs.class("nvme").join(connection.name.to_string()).join("delete_controller");
     let written = OpenOptions::new().write(true).open(path).and_then(|mut file| file.write_all(b"1"));
     match written {
-        // Vanished between the look and the write, or while it was written.
-        Err(e)
-            if e.kind() == io::ErrorKind::NotFound && Controller::read(sysfs, connection.name).is_none() =>
-        {
-            Ok(())
-        }
+        Err(e) if attribute_vanished(&e) && is_leaving(sysfs, connection) => Ok(()),
         other => other,
     }
+}
+
+/// How long a controller that somebody else removes may still look as if it stayed: first its attribute goes, then its state changes.
+const LEAVE_PATIENCE: Duration = Duration::from_millis(200);
+
+/// ENOENT: the attribute is gone. ENODEV: it went after it was opened, or is just going.
+fn attribute_vanished(error: &io::Error) -> bool {
+    matches!(Errno::of(error), Some(Errno::ENOENT | Errno::ENODEV))
+}
+
+/// Whether the controller is gone, or somebody else is removing it: the first one to write takes the attribute away, before the controller.
+fn is_leaving(sysfs: &Sysfs, connection: &Controller) -> bool {
+    poll(LEAVE_PATIENCE, || match Controller::read(sysfs, connection.name) {
+        Some(now) if now.is_same_connection(connection) && !now.state.is_terminal() => None,
+        _ => Some(()),
+    })
+    .is_some()
 }
 
 #[cfg(test)]
 mod tests {
     use std::fs;
 
-    use super::super::errno::Errno;
     use super::super::sysfs::fixture::{Fixture, TCP};
     use super::*;
 
@@ -262,12 +274,33 @@ mod tests {
     #[test]
     fn a_missing_attribute_of_a_controller_that_is_there_is_no_success() {
         let f = Fixture::guide();
-        let error = disconnect(&f.sysfs(), &Selector::All, Force::No, SHORT).unwrap_err();
+        let error = disconnect(&f.sysfs(), &Selector::All, Force::No, LONG).unwrap_err();
         let DisconnectError::Incomplete { failed, .. } = &error else { panic!("{error}") };
         assert!(
             matches!(&failed[..], [DeleteFailure::Refused { source, .. }] if Errno::of(source) == Some(Errno::ENOENT)),
             "{failed:?}"
         );
+    }
+
+    #[test]
+    fn a_controller_that_somebody_else_is_removing_is_waited_for() {
+        let f = Fixture::guide();
+        // The first to write has taken the attribute away already.
+        f.file("sys/class/nvme/nvme0/state", "deleting");
+        let done = std::thread::scope(|scope| {
+            scope.spawn(|| {
+                std::thread::sleep(SHORT);
+                f.remove("sys/class/nvme/nvme0");
+            });
+            disconnect(&f.sysfs(), &Selector::All, Force::No, LONG)
+        });
+        assert_eq!(done.unwrap().controllers, [ControllerName::new(0)]);
+    }
+
+    #[test]
+    fn an_attribute_vanishes_in_two_ways() {
+        assert!(attribute_vanished(&Errno::ENOENT.into()) && attribute_vanished(&Errno::ENODEV.into()));
+        assert!(!attribute_vanished(&Errno::EBUSY.into()) && !attribute_vanished(&Errno::EACCES.into()));
     }
 
     #[test]
