@@ -171,7 +171,8 @@ impl Controller {
 
     /// Whether this is still the connection that `earlier` was, not another one that got its number.
     ///
-    /// The controller identifier decides nothing: the target gives another one at every reconnect.
+    /// The controller identifier decides nothing: the target gives another one at every reconnect. Nor does the host identifier: before 6.5
+    /// another connect by the same host NQN changes it.
     pub(crate) fn is_same_connection(&self, earlier: &Self) -> bool {
         // What is not known yet (first connect) or not any more (going away) decides nothing.
         fn differ<T: PartialEq>(a: Option<&T>, b: Option<&T>) -> bool {
@@ -180,7 +181,6 @@ impl Controller {
         !(differ(self.directory.as_ref(), earlier.directory.as_ref())
             || differ(self.subsystem_nqn.as_ref(), earlier.subsystem_nqn.as_ref())
             || differ(self.host_nqn.as_ref(), earlier.host_nqn.as_ref())
-            || differ(self.host_id.as_ref(), earlier.host_id.as_ref())
             || differ(self.address.traddr.as_ref(), earlier.address.traddr.as_ref())
             || differ(self.address.trsvcid.as_ref(), earlier.address.trsvcid.as_ref()))
     }
@@ -313,6 +313,10 @@ mod tests {
         put("cntlid", "2");
         put("state", "connecting");
         assert!(read().is_same_connection(&one), "a reconnect changes the identifier");
+        put("hostid", "1");
+        let one = read();
+        put("hostid", "2");
+        assert!(read().is_same_connection(&one), "another connect by the same host may change it");
         put("subsysnqn", "b");
         assert!(!read().is_same_connection(&one));
         put("subsysnqn", "(efault)");
