@@ -11,7 +11,8 @@ pub use crate::kernel::device::ScriptedDevice;
 use crate::identity::{HostIdentity, generate};
 use crate::kernel::device::{OptionList, Reply};
 use crate::kernel::disconnect::{Selector, unescaped};
-use crate::kernel::log::{Record, rejection};
+use crate::kernel::log::Record;
+use crate::kernel::log::rejection::{self, Attempt};
 use crate::kernel::modules::is_module;
 use crate::kernel::names::{ControllerName, GenericName, NamespaceName, PathName, SubsystemName};
 use crate::kernel::sysfs::{Address, ControllerState, DeviceNumber};
@@ -132,13 +133,16 @@ fn kernel_log(text: &str) {
     let _ = Record::parse(text);
     // As a whole record, and as the message of one.
     let message = format!("3,1,2,-;nvme nvme0: {text}");
+    let explain = |records: &[&str], existing: &BTreeSet<ControllerName>| {
+        rejection::explain(records, &Attempt { subsystem: "mysub", host: "myhost", existing })
+    };
     for records in [vec![text], vec![message.as_str()], text.lines().collect()] {
-        if let Some(reason) = rejection::explain(&records, &BTreeSet::new()) {
+        if let Some(reason) = explain(&records, &BTreeSet::new()) {
             assert!(!reason.to_string().is_empty());
         }
     }
     let existing = BTreeSet::from([ControllerName::new(0)]);
-    assert_eq!(rejection::explain(&[message], &existing), None, "another controller's message");
+    assert_eq!(explain(&[&message], &existing), None, "another controller's message");
 }
 
 /// The input as every text that goes into an option string.

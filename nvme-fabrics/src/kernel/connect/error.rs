@@ -2,7 +2,7 @@
 
 use std::io;
 
-use nvme_proto::HostNqn;
+use nvme_proto::{HostNqn, IpTraddr};
 
 use crate::identity::HostIdentity;
 use crate::kernel::device::{DeviceError, ReplyError};
@@ -62,6 +62,7 @@ impl Stage {
             }
             Some(Rejection::AuthenticationRequired) => return Self::Authentication,
             Some(Rejection::Initialize { .. }) => return Self::Initialize,
+            Some(Rejection::BadAddress { .. }) => return Self::Address,
             _ => {}
         }
         match errno {
@@ -105,6 +106,14 @@ pub enum ConnectError {
         target: String,
         /// The option.
         option: &'static str,
+    },
+    /// A link-local address, and nothing says by which interface. Nothing was written.
+    #[error("cannot connect to {target}: a link-local address is the same on every link ({})", self.hint())]
+    NoInterface {
+        /// What was to be connected.
+        target: String,
+        /// The address.
+        address: IpTraddr,
     },
     /// The very same connection is there already. Nothing was written, or the kernel refused the second one.
     #[error("already connected to {target}: {controller} ({state})")]
@@ -155,6 +164,14 @@ pub enum ConnectError {
         /// What the kernel said.
         source: io::Error,
     },
+    /// The kernel took the options, and its answer cannot be read. A controller exists now.
+    #[error("connected to {target}, but the controller is unknown (look for it with `list`)")]
+    NoReply {
+        /// What was connected.
+        target: String,
+        /// The trouble.
+        source: DeviceError,
+    },
     /// The kernel took the options and did not say which controller it made. One may exist now.
     #[error("connected to {target}, but the controller is unknown (look for it with `list`)")]
     Reply {
@@ -185,8 +202,11 @@ impl ConnectError {
     #[must_use]
     pub fn stage(&self) -> Stage {
         match self {
-            Self::Device { .. } | Self::Scan { .. } | Self::Reply { .. } => Stage::Device,
+            Self::Device { .. } | Self::Scan { .. } | Self::NoReply { .. } | Self::Reply { .. } => {
+                Stage::Device
+            }
             Self::Unsupported { .. } => Stage::Request,
+            Self::NoInterface { .. } => Stage::Address,
             Self::AlreadyConnected { .. } => Stage::Duplicate,
             Self::IdentityConflict { .. } => Stage::HostIdentity,
             Self::Refused { stage, .. } => *stage,
@@ -197,7 +217,7 @@ impl ConnectError {
     #[must_use]
     pub fn errno(&self) -> Option<Errno> {
         match self {
-            Self::Device { source, .. } => source.errno(),
+            Self::Device { source, .. } | Self::NoReply { source, .. } => source.errno(),
             Self::Refused { source, .. } => Errno::of(source),
             _ => None,
         }
@@ -270,7 +290,10 @@ impl ConnectError {
             Self::Refused { target, host, rejection, source, .. } => {
                 refused_hint(target, host, rejection.as_ref(), Errno::of(source))
             }
-            Self::Reply { .. } => "look for it with `list`".to_owned(),
+            Self::NoInterface { address, .. } => {
+                format!("name the interface: {address}%eth0, or choose the local interface")
+            }
+            Self::NoReply { .. } | Self::Reply { .. } => "look for it with `list`".to_owned(),
         }
     }
 }
@@ -307,6 +330,12 @@ fn refused_hint(target: &str, host: &str, rejection: Option<&Rejection>, errno: 
         }
         Some(Rejection::NoTransport { .. }) => {
             "load its module: modprobe nvme-tcp, or nvme-loop for the loop transport"
+        }
+        Some(Rejection::BadAddress { text }) if text.starts_with("invalid interface") => {
+            "the local network interface does not exist in the initial network namespace"
+        }
+        Some(Rejection::BadAddress { .. }) => {
+            "what follows the `%` of an address must be an interface of the initial network namespace"
         }
         Some(Rejection::NotDiscovery { .. }) => "connect without asking for discovery",
         Some(Rejection::Other(text)) => {

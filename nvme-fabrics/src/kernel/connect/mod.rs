@@ -3,11 +3,12 @@
 //! | step | can end in |
 //! |---|---|
 //! | read the list of options (kernels since 5.17) | [`ConnectError::Device`], [`ConnectError::Unsupported`] |
+//! | look whether the address leads anywhere | [`ConnectError::NoInterface`] |
 //! | look at the live controllers | [`ConnectError::AlreadyConnected`], [`ConnectError::IdentityConflict`] |
 //! | mark the kernel log, write the options | [`ConnectError::Refused`] with the reason from the log |
-//! | parse the reply | [`ConnectError::Reply`] |
+//! | read and parse the reply | [`ConnectError::NoReply`], [`ConnectError::Reply`] |
 //!
-//! Nothing is written before the first two steps are through. A failed write leaves nothing behind: the kernel takes its
+//! Nothing is written before the first three steps are through. A failed write leaves nothing behind: the kernel takes its
 //! half-made controller away itself.
 
 mod error;
@@ -43,7 +44,7 @@ pub struct Connected {
 /// after this has returned: see [`wait_for_namespace`](super::wait::wait_for_namespace).
 ///
 /// # Errors
-/// [`ConnectError`]. Nothing was created then, with the exception of [`ConnectError::Reply`].
+/// [`ConnectError`]. Nothing was created then, with the exceptions of [`ConnectError::Reply`] and [`ConnectError::NoReply`].
 #[cfg(target_os = "linux")]
 pub fn connect(
     device: &dyn FabricsDevice,
@@ -65,6 +66,7 @@ pub fn connect_with(
 ) -> Result<Connected, ConnectError> {
     let target = || options.to_string();
     preflight::check_options(device, options)?;
+    preflight::check_interface(options)?;
     let before =
         Inventory::scan_quietly(sysfs).map_err(|source| ConnectError::Scan { target: target(), source })?;
     preflight::check_live_controllers(&before, options)?;
@@ -75,6 +77,9 @@ pub fn connect_with(
         Ok(text) => text,
         Err(error) if error.op == DeviceOp::Write => {
             return Err(refused(sysfs, log, options, &existing, error));
+        }
+        Err(source) if source.op == DeviceOp::ReadReply => {
+            return Err(ConnectError::NoReply { target: target(), source });
         }
         Err(source) => return Err(ConnectError::Device { target: target(), source }),
     };
@@ -98,7 +103,9 @@ fn refused(
     {
         return conflict;
     }
-    let rejection = rejection::explain(&log.since_mark(), existing);
+    let attempt =
+        rejection::Attempt { subsystem: options.nqn().as_str(), host: options.host().nqn.as_str(), existing };
+    let rejection = rejection::explain(&log.since_mark(), &attempt);
     ConnectError::Refused {
         target: options.to_string(),
         host: options.host().nqn.to_string(),
@@ -122,6 +129,10 @@ mod tests {
 
     fn device() -> ScriptedDevice {
         ScriptedDevice::new(OptionList::parse(LIST))
+    }
+
+    fn device_of_everything() -> ScriptedDevice {
+        ScriptedDevice::new(OptionList::Unavailable)
     }
 
     fn options(traddr: &str, nqn: &str, uuid: &str) -> ConnectOptions {
@@ -274,6 +285,53 @@ mod tests {
             hint.contains("subsystem mysub at ::1") && hint.contains(UUID) && hint.contains("kernel log"),
             "{hint}"
         );
+    }
+
+    #[test]
+    fn a_link_local_address_needs_an_interface() {
+        let connects = |options: &ConnectOptions| {
+            let device = device_of_everything().answer(Ok("instance=3,cntlid=1\n"));
+            let result = connect_with(&device, &Fixture::new().sysfs(), &mut NoLog, options);
+            assert_eq!(device.written().len(), usize::from(result.is_ok()));
+            result
+        };
+        let bare = options("fe80::1", "mysub", UUID);
+        let error = connects(&bare).unwrap_err();
+        assert_eq!((error.stage(), error.errno()), (Stage::Address, None));
+        assert!(error.to_string().contains("fe80::1%eth0"), "{error}");
+        assert!(connects(&options("fe80::1%eth1", "mysub", UUID)).is_ok());
+        assert!(connects(&bare.clone().host_iface("eth1").unwrap()).is_ok());
+        let from = |local: &str| bare.clone().host_traddr(local.parse().unwrap()).unwrap();
+        assert!(connects(&from("fe80::2%eth1")).is_ok());
+        assert!(connects(&from("fe80::2")).is_err());
+        assert!(connects(&options("fd00::1", "mysub", UUID)).is_ok());
+    }
+
+    #[test]
+    fn a_reply_that_cannot_be_read_is_no_refusal() {
+        /// Makes the controller and loses the answer.
+        struct Mute;
+        impl FabricsDevice for Mute {
+            fn option_list(&self) -> Result<OptionList, super::super::device::DeviceError> {
+                Ok(OptionList::Unavailable)
+            }
+            fn create(&self, _: &str) -> Result<String, super::super::device::DeviceError> {
+                let path = self.path().to_owned();
+                Err(super::super::device::DeviceError {
+                    op: DeviceOp::ReadReply,
+                    path,
+                    source: Errno::EIO.into(),
+                })
+            }
+            fn path(&self) -> &std::path::Path {
+                std::path::Path::new("/dev/nvme-fabrics")
+            }
+        }
+        let error = connect_with(&Mute, &Fixture::new().sysfs(), &mut NoLog, &options("::1", "mysub", UUID))
+            .unwrap_err();
+        assert!(error.to_string().starts_with("connected to subsystem mysub"), "{error}");
+        assert_eq!(error.errno(), Some(Errno::EIO));
+        assert!(!error.is_retryable());
     }
 
     #[test]

@@ -1,5 +1,9 @@
 //! What can be known before anything is written.
 
+use std::net::IpAddr;
+
+use nvme_proto::IpTraddr;
+
 use super::ConnectError;
 use crate::kernel::device::FabricsDevice;
 use crate::kernel::sysfs::{Controller, Inventory};
@@ -17,6 +21,18 @@ pub(super) fn check_options(
         Some(option) => Err(ConnectError::Unsupported { target: options.to_string(), option }),
         None => Ok(()),
     }
+}
+
+/// A link-local IPv6 address is the same on every link: without an interface, from whichever option, the kernel answers EINVAL and says no more.
+pub(super) fn check_interface(options: &ConnectOptions) -> Result<(), ConnectError> {
+    let is_bare = |address: &IpTraddr| {
+        address.scope().is_none() && matches!(address.ip(), IpAddr::V6(ip) if ip.is_unicast_link_local())
+    };
+    let Some(address) = options.traddr().filter(|a| is_bare(a)) else { return Ok(()) };
+    if options.local_interface().is_some() || options.local_address().is_some_and(|a| a.scope().is_some()) {
+        return Ok(());
+    }
+    Err(ConnectError::NoInterface { target: options.to_string(), address: address.clone() })
 }
 
 /// No live controller may be the same connection, or use half of this host's identity with another half.

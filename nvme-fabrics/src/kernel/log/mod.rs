@@ -16,7 +16,7 @@ pub mod rejection;
 
 #[cfg(target_os = "linux")]
 pub use os::OsKernelLog;
-pub use rejection::{BadParameter, Rejection};
+pub use rejection::{Attempt, BadParameter, Rejection};
 
 /// Something that can tell what the kernel logged since a certain moment.
 pub trait KernelLog {

@@ -22,10 +22,16 @@
 //! | `unknown parameter or missing value '…' in ctrl creation request` | [`Rejection::UnknownOption`] |
 //! | `no handler found for transport ….` | [`Rejection::NoTransport`] |
 //!
+//! and after `nvme_tcp: `
+//!
+//! | message | reason |
+//! |---|---|
+//! | `malformed address passed: …`, `malformed src address passed: …`, `invalid interface passed: …` | [`Rejection::BadAddress`] |
+//!
 //! Every other message of a warning or worse from the controller that was being made is kept as [`Rejection::Other`].
 //!
 //! Source: `drivers/nvme/host/fabrics.c: nvmf_log_connect_error, nvmf_host_add, nvmf_parse_options, nvmf_create_ctrl`,
-//! `core.c: nvme_init_subsystem, nvme_validate_cntlid`, `tcp.c: nvme_tcp_init_connection`.
+//! `core.c: nvme_init_subsystem, nvme_validate_cntlid`, `tcp.c: nvme_tcp_alloc_ctrl, nvme_tcp_init_connection`.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -121,6 +127,11 @@ pub enum Rejection {
         /// The transport.
         transport: String,
     },
+    /// The kernel cannot use an address or an interface of this machine. A scope (after `%`) that names no interface ends here too.
+    BadAddress {
+        /// The kernel's words.
+        text: String,
+    },
     /// The kernel's own words.
     Other(String),
 }
@@ -146,45 +157,108 @@ impl fmt::Display for Rejection {
                 write!(f, "subsystem `{subsystem}` is not a discovery subsystem")
             }
             Self::Initialize { text } => write!(f, "the first exchange of NVMe/TCP failed: {text}"),
-            Self::DuplicateController { text } | Self::IdentityInUse { text } | Self::Other(text) => {
-                write!(f, "the kernel log says: {text}")
-            }
+            Self::DuplicateController { text }
+            | Self::IdentityInUse { text }
+            | Self::BadAddress { text }
+            | Self::Other(text) => write!(f, "the kernel log says: {text}"),
             Self::UnknownOption { token } => write!(f, "the kernel does not know the option `{token}`"),
             Self::NoTransport { transport } => write!(f, "the kernel has no transport `{transport}`"),
         }
     }
 }
 
+/// The connect whose reason is looked for.
+#[derive(Debug, Clone, Copy)]
+pub struct Attempt<'a> {
+    /// NQN of the subsystem that was asked for.
+    pub subsystem: &'a str,
+    /// NQN that this host used.
+    pub host: &'a str,
+    /// The controllers that were there before: what they say (reconnecting, for instance) is not about this connect.
+    pub existing: &'a BTreeSet<ControllerName>,
+}
+
 /// Finds the reason in what was logged since the mark.
 ///
-/// `existing` are the controllers that were there before: what they say (reconnecting, for instance) is not about this
-/// connect. The first specific message wins; without one, the first other warning or error of a new controller.
+/// The kernel makes one connection at a time, so others that waited for the same lock may have failed or succeeded since the mark: a reason that
+/// names another subsystem or host is theirs, whatever stands before a success is theirs, and of several reasons the last one is
+/// ours. Without a reason of the table, the first warning or error of the last new controller counts.
 #[must_use]
-pub fn explain<S: AsRef<str>>(records: &[S], existing: &BTreeSet<ControllerName>) -> Option<Rejection> {
-    let mut other = None;
+pub fn explain<S: AsRef<str>>(records: &[S], attempt: &Attempt<'_>) -> Option<Rejection> {
+    let (mut reason, mut other) = (None, None);
+    let mut speaker = None;
     for record in records.iter().filter_map(|raw| Record::parse(raw.as_ref())) {
-        let Some(text) = about_a_new_connection(record.text, existing) else { continue };
-        if let Some(found) = specific(text) {
-            return Some(found);
+        let text = unescaped(record.text);
+        let Some((name, text)) = about_a_new_connection(&text, attempt.existing) else { continue };
+        if name.is_some() && name != speaker {
+            (speaker, other) = (name, None);
         }
-        if record.level <= WARNING && other.is_none() {
-            other = Some(Rejection::Other(text.to_owned()));
+        if text.starts_with("new ctrl: ") {
+            (reason, other) = (None, None);
+            continue;
+        }
+        match specific(text) {
+            Some(found) if is_about(&found, attempt) => reason = Some(found),
+            Some(_) => {}
+            None if record.level <= WARNING && other.is_none() => {
+                other = Some(Rejection::Other(text.to_owned()));
+            }
+            None => {}
         }
     }
-    other
+    reason.or(other)
 }
 
 const WARNING: u8 = 4;
 
-/// Strips the message's prefix; `None` when it comes from elsewhere or from a controller that was there before.
-fn about_a_new_connection<'a>(text: &'a str, existing: &BTreeSet<ControllerName>) -> Option<&'a str> {
+/// `/dev/kmsg` writes every byte that is not printable ASCII, and the backslash, as `\x` and two hexadecimal digits.
+fn unescaped(text: &str) -> String {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once("\\x") {
+        bytes.extend_from_slice(before.as_bytes());
+        let digits = after.get(..2).filter(|two| two.bytes().all(|b| b.is_ascii_hexdigit()));
+        match digits.and_then(|two| u8::from_str_radix(two, 16).ok()) {
+            Some(byte) => {
+                bytes.push(byte);
+                rest = after.get(2..).unwrap_or_default();
+            }
+            None => {
+                bytes.extend_from_slice(b"\\x");
+                rest = after;
+            }
+        }
+    }
+    bytes.extend_from_slice(rest.as_bytes());
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+/// Who says it (`None`: a module) and the message without its prefix; `None` when it comes from elsewhere or from a controller that was there before.
+fn about_a_new_connection<'a>(
+    text: &'a str,
+    existing: &BTreeSet<ControllerName>,
+) -> Option<(Option<ControllerName>, &'a str)> {
     let (origin, message) = text.split_once(": ")?;
     match origin {
-        "nvme_fabrics" | "nvme_core" | "nvme_tcp" | "nvme_rdma" | "nvme_fc" | "nvme_loop" => Some(message),
+        "nvme_fabrics" | "nvme_core" | "nvme_tcp" | "nvme_rdma" | "nvme_fc" | "nvme_loop" => {
+            Some((None, message))
+        }
         _ => {
             let name = ControllerName::parse(origin.strip_prefix("nvme ")?)?;
-            (!existing.contains(&name)).then_some(message)
+            (!existing.contains(&name)).then_some((Some(name), message))
         }
+    }
+}
+
+/// Whether the names that the kernel repeats from the Connect command are those of this attempt. Other reasons name nobody.
+fn is_about(reason: &Rejection, attempt: &Attempt<'_>) -> bool {
+    match reason {
+        Rejection::SubsystemNotFound { subsystem } => subsystem == attempt.subsystem,
+        Rejection::HostNotAllowed { subsystem, host } => {
+            subsystem == attempt.subsystem && host == attempt.host
+        }
+        Rejection::InvalidParameter(BadParameter::HostNqn(host)) => host == attempt.host,
+        _ => true,
     }
 }
 
@@ -212,12 +286,19 @@ fn specific(text: &str) -> Option<Rejection> {
         let token = rest.rsplit_once('\'')?.0.to_owned();
         return Some(Rejection::UnknownOption { token });
     }
+    if BAD_ADDRESS.iter().any(|words| text.starts_with(words)) {
+        return Some(Rejection::BadAddress { text: text.to_owned() });
+    }
     if let Some(rest) = text.strip_prefix("no handler found for transport ") {
         let transport = rest.strip_suffix('.').unwrap_or(rest).to_owned();
         return Some(Rejection::NoTransport { transport });
     }
     None
 }
+
+/// The complaints of `tcp.c: nvme_tcp_alloc_ctrl` about what it was given.
+const BAD_ADDRESS: [&str; 3] =
+    ["malformed address passed: ", "malformed src address passed: ", "invalid interface passed: "];
 
 /// The complaints of `tcp.c: nvme_tcp_init_connection` about the target's answer.
 fn is_initialize(text: &str) -> bool {
@@ -281,8 +362,15 @@ fn after_colon(text: &str) -> String {
 mod tests {
     use super::*;
 
+    const HOST: &str = "nqn.2014-08.org.nvmexpress:uuid:x";
+
+    fn find<S: AsRef<str>>(records: &[S], existing: &[u32]) -> Option<Rejection> {
+        let existing = existing.iter().map(|n| ControllerName::new(*n)).collect();
+        explain(records, &Attempt { subsystem: "mysub", host: HOST, existing: &existing })
+    }
+
     fn one(level: u8, text: &str) -> Option<Rejection> {
-        explain(&[format!("{level},1,2,-;{text}\n SUBSYSTEM=nvme\n")], &BTreeSet::new())
+        find(&[format!("{level},1,2,-;{text}\n SUBSYSTEM=nvme\n")], &[])
     }
 
     #[test]
@@ -292,10 +380,13 @@ mod tests {
         let s = str::to_owned;
         for (text, want) in [
             (
-                "Connect Invalid Data Parameter, subsysnqn \"nosub\"",
-                R::SubsystemNotFound { subsystem: s("nosub") },
+                "Connect Invalid Data Parameter, subsysnqn \"mysub\"",
+                R::SubsystemNotFound { subsystem: s("mysub") },
             ),
-            ("Connect Invalid Data Parameter, hostnqn \"h\"", R::InvalidParameter(P::HostNqn(s("h")))),
+            (
+                "Connect Invalid Data Parameter, hostnqn \"nqn.2014-08.org.nvmexpress:uuid:x\"",
+                R::InvalidParameter(P::HostNqn(s(HOST))),
+            ),
             ("Connect Invalid Data Parameter, cntlid: 7", R::InvalidParameter(P::Cntlid(s("7")))),
             (
                 "Connect Invalid Data Parameter, starting byte offset: 20",
@@ -308,7 +399,7 @@ mod tests {
             ),
             (
                 "Connect for subsystem mysub is not allowed, hostnqn: nqn.2014-08.org.nvmexpress:uuid:x",
-                R::HostNotAllowed { subsystem: s("mysub"), host: s("nqn.2014-08.org.nvmexpress:uuid:x") },
+                R::HostNotAllowed { subsystem: s("mysub"), host: s(HOST) },
             ),
             ("Connect incompatible format: 1", R::IncompatibleFormat(s("1"))),
             ("Connect command failed: controller is busy or not available", R::ControllerBusy),
@@ -338,15 +429,21 @@ mod tests {
         ] {
             assert_eq!(one(3, &format!("nvme_fabrics: {text}")), Some(want), "{text}");
         }
+        for text in [
+            "malformed address passed: fe80::1%nosuch:4420",
+            "malformed src address passed: fe80::1%nosuch",
+            "invalid interface passed: eth9",
+        ] {
+            assert_eq!(one(3, &format!("nvme_tcp: {text}")), Some(R::BadAddress { text: s(text) }), "{text}");
+        }
     }
 
     #[test]
     fn what_others_say_is_not_a_reason() {
-        let existing = BTreeSet::from([ControllerName::new(0)]);
         let busy = "Connect command failed: controller is busy or not available";
         let records = |n: u32| [format!("3,1,2,-;nvme nvme{n}: {busy}")];
-        assert_eq!(explain(&records(0), &existing), None, "that controller was there before");
-        assert_eq!(explain(&records(1), &existing), Some(Rejection::ControllerBusy));
+        assert_eq!(find(&records(0), &[0]), None, "that controller was there before");
+        assert_eq!(find(&records(1), &[0]), Some(Rejection::ControllerBusy));
         for foreign in
             ["nvmet: connect by host h for subsystem s not allowed!", "sd 0:0:0:0: error", "no colon"]
         {
@@ -362,7 +459,40 @@ mod tests {
             "garbage",
             "3,2,2,-;nvme nvme3: Connect command failed: authentication required",
         ];
-        assert_eq!(explain(&records, &BTreeSet::new()), Some(Rejection::AuthenticationRequired));
-        assert_eq!(explain::<&str>(&[], &BTreeSet::new()), None);
+        assert_eq!(find(&records, &[]), Some(Rejection::AuthenticationRequired));
+        assert_eq!(find::<&str>(&[], &[]), None);
+    }
+
+    #[test]
+    fn those_who_waited_for_the_same_lock_are_told_apart() {
+        let wrong_name = "3,1,1,-;nvme nvme1: Connect Invalid Data Parameter, subsysnqn \"theirs\"";
+        let other_host = "3,2,1,-;nvme nvme1: Connect for subsystem mysub is not allowed, hostnqn: theirs";
+        let busy = "3,3,1,-;nvme nvme1: Connect command failed: controller is busy or not available";
+        let success = "6,4,1,-;nvme nvme1: new ctrl: NQN \"theirs\", addr 192.0.2.10:4420";
+        let ours = "3,5,1,-;nvme nvme1: Connect command failed: authentication required";
+        assert_eq!(find(&[wrong_name], &[]), None, "another subsystem");
+        assert_eq!(find(&[other_host], &[]), None, "another host");
+        for theirs in [wrong_name, other_host, busy] {
+            assert_eq!(find(&[theirs, ours], &[]), Some(Rejection::AuthenticationRequired), "{theirs}");
+        }
+        assert_eq!(find(&[busy, success], &[]), None, "they got through at last");
+        let timeout = "3,6,1,-;nvme nvme1: failed to connect socket: -110";
+        let refused = "3,7,1,-;nvme nvme2: failed to connect socket: -111";
+        assert_eq!(
+            find(&[timeout, refused], &[]),
+            Some(Rejection::Other("failed to connect socket: -111".into()))
+        );
+    }
+
+    #[test]
+    fn names_beyond_ascii_arrive_whole() {
+        let existing = BTreeSet::new();
+        let attempt = Attempt { subsystem: "caf\u{e9}\\", host: HOST, existing: &existing };
+        let record = r#"3,1,1,-;nvme nvme1: Connect Invalid Data Parameter, subsysnqn "caf\xc3\xa9\x5c""#;
+        assert_eq!(
+            explain(&[record], &attempt),
+            Some(Rejection::SubsystemNotFound { subsystem: attempt.subsystem.to_owned() })
+        );
+        assert_eq!(unescaped(r"\x4\xzz\x\x+1"), r"\x4\xzz\x\x+1");
     }
 }
