@@ -221,7 +221,7 @@ fn short_enough(nqn: &HostNqn) -> Result<(), IdentityError> {
 
 /// The first line without the blanks around it; `None` when the file is missing or that line holds nothing.
 fn first_line(path: &Path) -> Result<Option<String>, IdentityError> {
-    match crate::kernel::sysfs::read_bounded(path) {
+    match read_text(path) {
         Ok(text) => {
             let line = text.lines().next().unwrap_or_default().trim_ascii();
             Ok((!line.is_empty()).then(|| line.to_owned()))
@@ -229,6 +229,14 @@ fn first_line(path: &Path) -> Result<Option<String>, IdentityError> {
         Err(source) if source.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(source) => Err(IdentityError::Read { path: path.to_owned(), source }),
     }
+}
+
+/// An identity is sent as it is or not at all: bytes that are not UTF-8 are an error and are never replaced. The first 64 KiB are enough.
+fn read_text(path: &Path) -> io::Result<String> {
+    use io::Read as _;
+    let mut text = String::new();
+    fs::File::open(path)?.take(64 * 1024).read_to_string(&mut text)?;
+    Ok(text)
 }
 
 /// Writes a file that does not exist, or holds nothing, in one step: a temporary file beside it, made durable, then linked into place.
@@ -345,6 +353,16 @@ mod tests {
         assert!(matches!(root.files().load().unwrap_err(), IdentityError::HostNqnTooLong { len: 223 }));
         root.put("hostnqn", &"x".repeat(222));
         assert!(root.load().is_some());
+    }
+
+    #[test]
+    fn bytes_that_are_no_text_are_an_error_and_never_another_name() {
+        let root = Root::new();
+        fs::write(root.0.path().join("etc/nvme/hostnqn"), b"caf\xe9\n").unwrap();
+        let error = root.files().load().unwrap_err();
+        assert!(error.to_string().ends_with("etc/nvme/hostnqn"), "{error}");
+        let cause = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
+        assert!(cause.contains("UTF-8"), "{cause}");
     }
 
     #[test]
