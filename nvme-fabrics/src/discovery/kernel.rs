@@ -63,7 +63,8 @@ pub enum DiscoverError {
     Log(#[from] LogReadError),
     /// The controller that was made for the purpose could not be removed.
     #[error(
-        "{controller} was made to ask for the discovery log, and is left over (remove it: disconnect -d {controller})"
+        "{controller} was made to ask for the discovery log, and is left over (remove it: disconnect -d {controller}){}",
+        before(.earlier.as_deref())
     )]
     LeftOver {
         /// The controller.
@@ -77,10 +78,22 @@ pub enum DiscoverError {
     },
 }
 
+/// What failed first, with its causes: the chain of sources leads to the removal only.
+fn before(earlier: Option<&DiscoverError>) -> String {
+    let mut text = String::new();
+    let mut next: Option<&dyn std::error::Error> = earlier.map(|e| e as _);
+    while let Some(error) = next {
+        text.push_str(if text.is_empty() { "; before that: " } else { ": " });
+        text.push_str(&error.to_string());
+        next = error.source();
+    }
+    text
+}
+
 /// Asks a discovery controller what it offers to this host.
 ///
 /// Makes a discovery controller, identifies it, reads its log in pieces that are checked to be of one generation, and removes
-/// the controller again, on every way out. Controllers that others have made are neither used nor touched. Needs root: the kernel lets nobody
+/// the controller again, on every way out; only a signal that ends the process in between leaves it behind. Controllers that others have made are neither used nor touched. Needs root: the kernel lets nobody
 /// else read log pages.
 ///
 /// # Errors
@@ -188,7 +201,8 @@ impl DiscoverError {
         match self {
             Self::Connect(error) => error.errno(),
             Self::Command(error) => error.errno(),
-            Self::Log(_) | Self::LeftOver { .. } => None,
+            Self::LeftOver { earlier, .. } => earlier.as_ref().and_then(|e| e.errno()),
+            Self::Log(_) => None,
         }
     }
 }
@@ -302,6 +316,21 @@ mod tests {
         assert!(error.to_string().contains("disconnect -d nvme3"), "{error}");
         let DiscoverError::LeftOver { found, .. } = error else { panic!("{error}") };
         assert_eq!(found.unwrap().log.entries.len(), 2);
+    }
+
+    #[test]
+    fn what_failed_first_is_told_too() {
+        let f = Fixture::new();
+        f.controller("nvme3", TCP, &[("subsysnqn", "d")]);
+        let device = ScriptedDevice::new(OptionList::Unavailable).answer(Ok("instance=3,cntlid=1\n"));
+        let page = page(1, true);
+        let error = discover_with(&device, &f.sysfs(), &mut NoLog, &request(), |_| Ok(&page)).unwrap_err();
+        let text = error.to_string();
+        assert!(
+            text.contains("disconnect -d nvme3); before that: cannot ask for the discovery log: cannot "),
+            "{text}"
+        );
+        assert_eq!(error.errno(), Some(Errno::EACCES));
     }
 
     #[test]
