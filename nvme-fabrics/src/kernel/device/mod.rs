@@ -138,6 +138,9 @@ impl DeviceError {
             (DeviceOp::Open, Errno::EACCES | Errno::EPERM) => {
                 Some("no permission: connecting needs root, or access to this device node")
             }
+            (DeviceOp::ReadOptions, Errno::ENOTTY) => {
+                Some("it is a file and no device: remove it, then load the module: modprobe nvme-tcp")
+            }
             _ => None,
         }
     }

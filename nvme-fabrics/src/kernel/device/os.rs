@@ -54,6 +54,10 @@ fn read_text(file: &File) -> io::Result<String> {
 impl FabricsDevice for OsDevice {
     fn option_list(&self) -> Result<OptionList, DeviceError> {
         let file = self.open(OpenOptions::new().read(true))?;
+        // What a shell writes to the device before the module is loaded becomes a file of that name, which the device never replaces.
+        if file.metadata().is_ok_and(|m| m.is_file()) {
+            return Err(self.error(DeviceOp::ReadOptions, Errno::ENOTTY.into()));
+        }
         match read_text(&file) {
             Ok(text) => Ok(OptionList::parse(&text)),
             Err(source) if Errno::of(&source) == Some(Errno::EINVAL) => Ok(OptionList::Unavailable),
@@ -91,6 +95,13 @@ mod tests {
             assert_eq!((error.op, error.errno()), (DeviceOp::Open, Some(Errno::ENOENT)));
         }
         assert!(!path.exists());
+    }
+
+    #[test]
+    fn a_file_in_the_devices_place_is_no_old_kernel() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let error = OsDevice::at(file.path()).option_list().unwrap_err();
+        assert!(error.to_string().contains("is a file and no device: remove it"), "{error}");
     }
 
     #[test]
