@@ -79,10 +79,15 @@ pub(crate) fn is_module(line: &str, name: &str) -> bool {
 #[cfg(target_os = "linux")]
 pub fn load(module: &str) -> Result<(), ModuleError> {
     // `--` ends the options: whatever the name is, it is a name.
-    let output = Command::new("modprobe")
-        .args(["--", module])
-        .output()
-        .map_err(|source| ModuleError::NoModprobe { module: module.to_owned(), source })?;
+    let run = |program: &str| Command::new(program).args(["--", module]).output();
+    // Root's search path after a plain `su` is the user's, without the directories of system programs.
+    let output = match run("modprobe") {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => {
+            run("/usr/sbin/modprobe").or_else(|_| run("/sbin/modprobe"))
+        }
+        ran => ran,
+    }
+    .map_err(|source| ModuleError::NoModprobe { module: module.to_owned(), source })?;
     if output.status.success() {
         return Ok(());
     }
