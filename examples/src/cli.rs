@@ -24,17 +24,27 @@ pub fn failure(text: impl Into<String>) -> Box<dyn Error + Send + Sync> {
     Box::new(Failure(text.into()))
 }
 
+/// stdout does not take what is printed: its reader has gone, or its disk is full.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot print")]
+pub struct PrintError(#[from] pub io::Error);
+
 /// Shows an error on stderr with its causes and turns the outcome into an exit code.
 pub fn exit(outcome: Outcome) -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         // A reader that closed its end (`| head`) has what it wanted.
-        Err(error) if is_broken_pipe(error.as_ref()) => ExitCode::SUCCESS,
+        Err(error) if is_reader_gone(error.as_ref()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {}", explain(error.as_ref()));
+            note(&format!("error: {}", explain(error.as_ref())));
             ExitCode::from(1)
         }
     }
+}
+
+/// Says something on stderr. Nobody may be reading it any more, which is no reason to stop.
+pub fn note(line: &str) {
+    let _ = writeln!(io::stderr().lock(), "{line}");
 }
 
 /// An error with its causes, one a line, each said only once.
@@ -51,18 +61,29 @@ pub fn explain(error: &(dyn Error + 'static)) -> String {
     text
 }
 
-fn is_broken_pipe(error: &(dyn Error + 'static)) -> bool {
-    error.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == io::ErrorKind::BrokenPipe)
+/// Whether printing failed for want of a reader. Any other broken pipe is a failure like all others.
+fn is_reader_gone(error: &(dyn Error + 'static)) -> bool {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(PrintError(cause)) = error.downcast_ref() {
+            return cause.kind() == io::ErrorKind::BrokenPipe;
+        }
+        next = error.source();
+    }
+    false
 }
 
-/// Prints text on stdout; a closed pipe is an error instead of a panic.
-pub fn print(text: &str) -> io::Result<()> {
+/// Prints text on stdout.
+///
+/// # Errors
+/// A closed pipe is an error instead of a panic.
+pub fn print(text: &str) -> Result<(), PrintError> {
     let mut out = io::stdout().lock();
     out.write_all(text.as_bytes())?;
     if !text.ends_with('\n') && !text.is_empty() {
         out.write_all(b"\n")?;
     }
-    out.flush()
+    Ok(out.flush()?)
 }
 
 /// Prints a value as indented JSON on stdout.
@@ -109,6 +130,22 @@ mod tests {
         let text = explain(&error);
         assert!(text.starts_with("cannot write a: it is enabled\n  caused by: "), "{text}");
         assert!(text.contains("os error 16"), "{text}");
+    }
+
+    #[test]
+    fn only_a_reader_of_ours_that_left_is_no_failure() {
+        #[derive(Debug, thiserror::Error)]
+        #[error("step 3 failed")]
+        struct Step(#[source] Box<dyn Error + Send + Sync>);
+        let pipe = || io::Error::from(io::ErrorKind::BrokenPipe);
+        let code = |error: Box<dyn Error + Send + Sync>| format!("{:?}", exit(Err(error)));
+        let (success, failure) = (format!("{:?}", ExitCode::SUCCESS), format!("{:?}", ExitCode::from(1)));
+        assert_eq!(code(PrintError(pipe()).into()), success);
+        assert_eq!(code(Step(PrintError(pipe()).into()).into()), success);
+        // The kernel, or a program we ran, may answer EPIPE as well.
+        assert_eq!(code(pipe().into()), failure);
+        assert_eq!(code(Step(pipe().into()).into()), failure);
+        assert_eq!(code(PrintError(io::ErrorKind::StorageFull.into()).into()), failure);
     }
 
     #[test]

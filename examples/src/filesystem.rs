@@ -78,7 +78,9 @@ pub fn make_ext4(device: &Path) -> Result<(), FilesystemError> {
     if out.status.success() {
         return Ok(());
     }
-    let message = String::from_utf8_lossy(&out.stderr).trim().to_owned();
+    let said = String::from_utf8_lossy(&out.stderr).trim().to_owned();
+    // Killed, it says nothing.
+    let message = if said.is_empty() { out.status.to_string() } else { said };
     Err(FilesystemError::Mkfs { tool: TOOL, device: device.to_owned(), message })
 }
 

@@ -1,6 +1,7 @@
 //! What the host-side binaries share: who this host is, and inventories as JSON.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use nvme_fabrics::{Controller, HostIdentity, IdentityFiles, Inventory, Namespace, Sysfs};
 use nvme_proto::{HostId, HostNqn};
@@ -23,10 +24,10 @@ pub fn identity(nqn: Option<HostNqn>, id: Option<HostId>) -> Result<HostIdentity
     let files = IdentityFiles::system();
     let sourced = files.resolve(nqn, id)?;
     if !given && files.load()?.is_none() {
-        eprintln!(
+        cli::note(&format!(
             "note: this host has no /etc/nvme/hostnqn; connecting as {} ({})",
             sourced.identity.nqn, sourced.source
-        );
+        ));
     }
     Ok(sourced.identity)
 }
@@ -182,12 +183,27 @@ pub fn usage(command: &mut clap::Command, text: impl std::fmt::Display) -> ! {
     command.error(clap::error::ErrorKind::ValueValidation, text).exit()
 }
 
-/// Seconds as a duration, for clap.
+/// Seconds as a duration, for clap: 0 to [`u32::MAX`], 136 years, so that adding a few to a time never overflows.
 ///
 /// # Errors
-/// The text is not a whole number.
-pub fn seconds(text: &str) -> Result<std::time::Duration, cli::Failure> {
-    text.parse()
-        .map(std::time::Duration::from_secs)
-        .map_err(|_| cli::Failure(format!("`{text}` is not a whole number of seconds")))
+/// The text is not a whole number, or too large.
+pub fn seconds(text: &str) -> Result<Duration, cli::Failure> {
+    text.parse::<u32>()
+        .map(|seconds| Duration::from_secs(seconds.into()))
+        .map_err(|_| cli::Failure(format!("`{text}` is not a whole number of seconds, 0 to {}", u32::MAX)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn seconds_are_whole_and_can_be_added_to_a_time() {
+        assert_eq!(seconds("7").unwrap(), Duration::from_secs(7));
+        let most = seconds("4294967295").unwrap();
+        assert!(std::time::Instant::now().checked_add(2 * most).is_some());
+        for text in ["", "-1", "1.5", "4294967296", "18446744073709551615"] {
+            assert!(seconds(text).is_err(), "{text}");
+        }
+    }
 }

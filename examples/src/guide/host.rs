@@ -1,5 +1,6 @@
 //! The host's half of the story: discover, connect, list, use, disconnect.
 
+use std::fs;
 use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -55,9 +56,16 @@ pub enum HostStepError {
     /// A step needs what an earlier one makes.
     #[error("there is no {0} yet")]
     Missing(&'static str),
-    /// The mount point cannot be made, or stdout is gone.
-    #[error(transparent)]
-    Io(#[from] io::Error),
+    /// The mount point cannot be made or removed.
+    #[error("cannot {operation} the mount point {}", .path.display())]
+    MountPoint {
+        /// `make` or `remove`.
+        operation: &'static str,
+        /// The directory, or where it should be.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
 }
 
 /// How long the block device may take to appear, and the controller to go.
@@ -71,27 +79,30 @@ pub(super) struct Host {
     controller: Option<ControllerName>,
     namespace: Option<Namespace>,
     mounted: Option<Mounted>,
-    mount_point: Option<tempfile::TempDir>,
+    /// A directory of ours. It is only ever removed empty: never with what is mounted on it.
+    mount_point: Option<PathBuf>,
 }
 
 impl Host {
     /// Loads `nvme-tcp`, which brings `nvme-fabrics` and its device node.
     pub(super) fn load(step: &mut Step<'_>) -> Result<(), HostStepError> {
         if modules::state(&Sysfs::system(), "nvme-tcp") == modules::ModuleState::Loaded {
-            return Ok(step.did("nvme-tcp is there already")?);
+            step.did("nvme-tcp is there already");
+            return Ok(());
         }
         modules::load("nvme-tcp")?;
-        Ok(step.did("modprobe nvme-tcp")?)
+        step.did("modprobe nvme-tcp");
+        Ok(())
     }
 
     /// Asks the discovery controller and checks that the subsystem is in its log.
     pub(super) fn discover(guide: &Guide, step: &mut Step<'_>) -> Result<Self, HostStepError> {
         let (device, sysfs) = (OsDevice::system(), Sysfs::system());
         let sourced = nvme_fabrics::IdentityFiles::system().resolve(guide.host_nqn.clone(), None)?;
-        step.did(format!("as host {} ({})", sourced.identity.nqn, sourced.source))?;
+        step.did(format!("as host {} ({})", sourced.identity.nqn, sourced.source));
         let request = DiscoveryRequest::tcp(guide.traddr.clone(), guide.trsvcid, sourced.identity.clone())?;
         let log = discover(&device, &sysfs, &request)?.log;
-        step.did(discovery::text::render(&log).trim())?;
+        step.did(discovery::text::render(&log).trim());
         let wanted = guide.nqn.as_str();
         if !log.entries.iter().any(|entry| discovery::text::subnqn(entry) == wanted) {
             return Err(HostStepError::NotExported(wanted.to_owned()));
@@ -117,9 +128,9 @@ impl Host {
         )?;
         let connected = connect(&self.device, &self.sysfs, &options)?;
         self.controller = Some(connected.controller);
-        step.did(format!("{} is controller {}", connected.controller, connected.cntlid.0))?;
+        step.did(format!("{} is controller {}", connected.controller, connected.cntlid.0));
         let namespace = wait_for_namespace(&self.sysfs, connected.controller, WhichNamespace::Any, PATIENCE)?;
-        step.did(format!("{} is namespace {}", namespace.name.dev_path().display(), namespace.nsid))?;
+        step.did(format!("{} is namespace {}", namespace.name.dev_path().display(), namespace.nsid));
         self.namespace = Some(namespace);
         Ok(())
     }
@@ -129,19 +140,22 @@ impl Host {
         let mut inventory = Inventory::scan(&self.sysfs)?;
         let controller = self.controller.ok_or(HostStepError::Missing("controller"))?;
         inventory.subsystems.retain(|s| s.controllers.iter().any(|c| c.name == controller));
-        step.did(list::table(&list::rows(&inventory)))?;
-        Ok(step.did(list::subsystems(&inventory))?)
+        step.did(list::table(&list::rows(&inventory)));
+        step.did(list::subsystems(&inventory));
+        Ok(())
     }
 
     /// Makes the file system and mounts it on a temporary directory.
     pub(super) fn mount(&mut self, step: &mut Step<'_>) -> Result<(), HostStepError> {
         let disk = self.disk()?;
         filesystem::make_ext4(&disk)?;
-        step.did(format!("mkfs.ext4 {}", disk.display()))?;
-        let point = tempfile::Builder::new().prefix("nvme-guide-").tempdir()?;
-        self.mounted = Some(Mounted::mount(&disk, point.path())?);
-        step.did(format!("mount {} {}", disk.display(), point.path().display()))?;
-        self.mount_point = Some(point);
+        step.did(format!("mkfs.ext4 {}", disk.display()));
+        let point = tempfile::Builder::new().prefix("nvme-guide-").tempdir().map_err(|source| {
+            HostStepError::MountPoint { operation: "make", path: std::env::temp_dir(), source }
+        })?;
+        let point = &*self.mount_point.insert(point.keep());
+        self.mounted = Some(Mounted::mount(&disk, point)?);
+        step.did(format!("mount {} {}", disk.display(), point.display()));
         Ok(())
     }
 
@@ -149,9 +163,10 @@ impl Host {
     pub(super) fn use_disk(&self, step: &mut Step<'_>) -> Result<(), HostStepError> {
         let (path, len) = self.file("checked", 8)?;
         let checked = Checked::write(&path, len, 1)?;
-        step.did(format!("wrote {} MiB, SHA-256 {}", len >> 20, checked.sha256))?;
+        step.did(format!("wrote {} MiB, SHA-256 {}", len >> 20, checked.sha256));
         checked.verify()?;
-        Ok(step.did("read back with direct I/O: the same")?)
+        step.did("read back with direct I/O: the same");
+        Ok(())
     }
 
     /// Runs the profile on a file of the mounted file system, so that random writes do not destroy it.
@@ -165,7 +180,7 @@ impl Host {
                 step.goes_on()
             });
             bar.finish_and_clear();
-            step.did(report?.to_string())?;
+            step.did(report?.to_string());
         }
         Ok(())
     }
@@ -175,18 +190,20 @@ impl Host {
         if let Some(mounted) = self.mounted.take() {
             let point = mounted.point().to_owned();
             mounted.unmount()?;
-            step.did(format!("umount {}", point.display()))?;
+            step.did(format!("umount {}", point.display()));
         }
-        if let Some(point) = self.mount_point.take() {
-            point.close()?;
-        }
+        let removed = self.mount_point.take().map_or(Ok(()), |path| {
+            let error =
+                |source| HostStepError::MountPoint { operation: "remove", path: path.clone(), source };
+            fs::remove_dir(&path).map_err(error)
+        });
         if let Some(controller) = self.controller.take() {
             let gone = disconnect(&self.sysfs, &Selector::Controller(controller), Force::No, PATIENCE)?;
             for name in gone.controllers {
-                step.did(format!("disconnected {name}"))?;
+                step.did(format!("disconnected {name}"));
             }
         }
-        Ok(())
+        removed
     }
 
     fn disk(&self) -> Result<PathBuf, HostStepError> {

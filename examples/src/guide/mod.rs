@@ -51,8 +51,7 @@ impl Guide {
     /// Plays the story. Whatever happens, what was made is put back before this returns: also after a failed step, and
     /// after `stop` was set.
     ///
-    /// # Errors
-    /// The step that failed. When putting things back fails too, that error is in `left_over`.
+    /// The step that failed is in [`Played::outcome`]; what could not be put back, in [`Played::put_back`].
     pub fn play(&self, telling: Telling, stop: Arc<AtomicBool>) -> Played {
         let mut story = Story::new(telling, stop);
         let mut made = Made::default();
@@ -69,20 +68,16 @@ impl Guide {
     fn steps(&self, story: &mut Story, made: &mut Made) -> Result<(), StepError> {
         story.step("Load the target's module", |step| Ok(Target::load(step)?))?;
         story.step("Configure the target", |step| {
-            let backing = Backing::prepare(self.device.as_deref(), self.overwrite)?;
-            step.did(format!("disk: {backing}"))?;
-            let backing = made.backing.insert(backing);
+            let backing = made.backing.insert(Backing::prepare(self.device.as_deref(), self.overwrite)?);
+            step.did(format!("disk: {backing}"));
             made.target = Some(Target::configure(self, backing, step)?);
             Ok(())
         })?;
         story.step("Load the host's module", |step| Ok(Host::load(step)?))?;
-        let mut host = story.step("Discover the target", |step| Ok(Host::discover(self, step)?))?;
-        story.step("Connect", |step| {
-            host.connect(self, step)?;
-            made.host = Some(host);
-            Ok(())
-        })?;
-        let Some(host) = made.host.as_mut() else { return Ok(()) };
+        let host = story.step("Discover the target", |step| Ok(Host::discover(self, step)?))?;
+        // Kept before it connects: a connection whose disk does not appear has to be put back too.
+        let host = made.host.insert(host);
+        story.step("Connect", |step| Ok(host.connect(self, step)?))?;
         story.step("List the device", |step| Ok(host.list(step)?))?;
         story.step("Make an ext4 file system and mount it", |step| Ok(host.mount(step)?))?;
         story.step("Write a file, read it back and compare", |step| Ok(host.use_disk(step)?))?;

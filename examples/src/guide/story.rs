@@ -2,7 +2,7 @@
 
 use std::error::Error;
 use std::fmt;
-use std::io;
+use std::io::ErrorKind;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use indicatif::ProgressBar;
 use serde::Serialize;
 
-use crate::cli;
+use crate::cli::{self, PrintError};
 
 type BoxError = Box<dyn Error + Send + Sync>;
 
@@ -34,12 +34,12 @@ impl Error for StepError {
     }
 }
 
-/// The user asked to stop (Ctrl-C).
+/// The user asked to stop (Ctrl-C), before a step or in the middle of one: what that then said is the cause.
 #[derive(Debug, thiserror::Error)]
-#[error("interrupted; everything is being put back")]
-pub struct Interrupted;
+#[error("interrupted")]
+pub struct Interrupted(#[source] Option<BoxError>);
 
-/// One finished step, for `--json`.
+/// One step that ran, for `--json`.
 #[derive(Debug, Serialize)]
 pub struct StepReport {
     /// Its place, from 1.
@@ -50,6 +50,9 @@ pub struct StepReport {
     pub did: Vec<String>,
     /// How long it took.
     pub seconds: f64,
+    /// Why it failed, with all causes; absent when it did not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
 }
 
 /// How the story is told while it happens.
@@ -61,36 +64,47 @@ pub enum Telling {
     Quiet,
 }
 
-/// Tells a story of steps and remembers what has to be put back.
-pub struct Story {
+/// Prints the story. Once that fails (`guide | head`) it stays silent: nothing that was made may stay behind for it.
+struct Teller {
     telling: Telling,
+    silenced: Option<ErrorKind>,
+}
+
+impl Teller {
+    fn say(&mut self, text: &str) {
+        if self.telling == Telling::Text && self.silenced.is_none() {
+            self.silenced = cli::print(text).err().map(|error| error.0.kind());
+        }
+    }
+}
+
+/// Tells a story of steps, and how each of them went.
+pub struct Story {
+    teller: Teller,
     stop: Arc<AtomicBool>,
     reports: Vec<StepReport>,
 }
 
 /// What a running step uses to say what it does.
 pub struct Step<'a> {
-    telling: Telling,
+    teller: &'a mut Teller,
     stop: &'a AtomicBool,
     did: Vec<String>,
 }
 
 impl Step<'_> {
     /// Says one thing that was done or seen.
-    pub fn did(&mut self, line: impl Into<String>) -> Result<(), io::Error> {
+    pub fn did(&mut self, line: impl Into<String>) {
         let line = line.into();
-        if self.telling == Telling::Text {
-            for part in line.lines() {
-                cli::print(&format!("      {part}"))?;
-            }
+        for part in line.lines() {
+            self.teller.say(&format!("      {part}"));
         }
         self.did.push(line);
-        Ok(())
     }
 
     /// A progress bar for work of a known length; none while the story is told as JSON.
     pub fn bar(&self, text: impl Into<String>, total: Duration) -> ProgressBar {
-        match self.telling {
+        match self.teller.telling {
             Telling::Text => cli::timed_bar(text, total),
             Telling::Quiet => ProgressBar::hidden(),
         }
@@ -105,13 +119,13 @@ impl Step<'_> {
 impl Story {
     /// A story that ends early, at the next step, once `stop` is set.
     pub fn new(telling: Telling, stop: Arc<AtomicBool>) -> Self {
-        Self { telling, stop, reports: Vec::new() }
+        Self { teller: Teller { telling, silenced: None }, stop, reports: Vec::new() }
     }
 
-    /// Runs one step and shows it. A story that was interrupted does not start another one.
+    /// Runs one step and shows it. A story that was interrupted, or that nobody listens to, does not start another one.
     ///
     /// # Errors
-    /// [`StepError`] with the step's own error as its source.
+    /// [`StepError`] with the step's own error, [`Interrupted`] or [`PrintError`] as its source.
     pub fn step<T>(
         &mut self,
         title: &'static str,
@@ -120,9 +134,16 @@ impl Story {
         let number = self.reports.len() + 1;
         let failed = |source: BoxError| StepError { number, title, source };
         if self.stop.load(Ordering::Relaxed) {
-            return Err(failed(Interrupted.into()));
+            return Err(failed(Interrupted(None).into()));
         }
-        self.run(number, title, body).map_err(failed)
+        if let Some(kind) = self.teller.silenced {
+            return Err(failed(PrintError(kind.into()).into()));
+        }
+        self.run(number, title, body).map_err(|error| {
+            // Ctrl-C reaches the programs that a step runs as well: that they died of it is not the news.
+            let interrupted = self.stop.load(Ordering::Relaxed);
+            failed(if interrupted { Interrupted(Some(error)).into() } else { error })
+        })
     }
 
     /// Runs the last step, which also runs when the story was interrupted or failed.
@@ -144,21 +165,20 @@ impl Story {
         title: &'static str,
         body: impl FnOnce(&mut Step<'_>) -> Result<T, BoxError>,
     ) -> Result<T, BoxError> {
-        if self.telling == Telling::Text {
-            cli::print(&format!("{number:>3}. {title}"))?;
-        }
+        self.teller.say(&format!("{number:>3}. {title}"));
         let begun = Instant::now();
-        let mut step = Step { telling: self.telling, stop: &self.stop, did: Vec::new() };
-        let value = body(&mut step)?;
+        let mut step = Step { teller: &mut self.teller, stop: &self.stop, did: Vec::new() };
+        let outcome = body(&mut step);
         let (did, took) = (step.did, begun.elapsed());
-        if self.telling == Telling::Text && took > Duration::from_millis(500) {
-            cli::print(&format!("      ({:.1} s)", took.as_secs_f64()))?;
+        if took > Duration::from_millis(500) {
+            self.teller.say(&format!("      ({:.1} s)", took.as_secs_f64()));
         }
-        self.reports.push(StepReport { step: number, title, did, seconds: took.as_secs_f64() });
-        Ok(value)
+        let error = outcome.as_ref().err().map(|error| cli::explain(error.as_ref()));
+        self.reports.push(StepReport { step: number, title, did, seconds: took.as_secs_f64(), error });
+        outcome
     }
 
-    /// The steps that were done.
+    /// The steps that ran.
     pub fn finish(self) -> Vec<StepReport> {
         self.reports
     }
@@ -176,9 +196,21 @@ mod tests {
     #[test]
     fn a_failure_names_its_step() {
         let (mut story, _) = story();
-        story.step("first", |step| Ok(step.did("a")?)).unwrap();
-        let error = story.step::<()>("second", |_| Err(cli::failure("no"))).unwrap_err();
+        let tell = |step: &mut Step<'_>| {
+            step.did("a");
+            Ok(())
+        };
+        story.step("first", tell).unwrap();
+        let error = story
+            .step::<()>("second", |step| {
+                step.did("half");
+                Err(cli::failure("no"))
+            })
+            .unwrap_err();
         assert_eq!(cli::explain(&error), "step 2 (second) failed\n  caused by: no");
+        let reports = story.finish();
+        assert_eq!((reports[0].error.as_deref(), reports[1].error.as_deref()), (None, Some("no")));
+        assert_eq!(reports[1].did, ["half"], "what a failed step did is not lost");
     }
 
     #[test]
@@ -186,9 +218,43 @@ mod tests {
         let (mut story, stop) = story();
         stop.store(true, Ordering::Relaxed);
         story.step("work", |_| Ok(())).unwrap_err();
-        story.last_step("put back", |step| Ok(step.did("done")?)).unwrap();
+        let tell = |step: &mut Step<'_>| {
+            step.did("done");
+            Ok(())
+        };
+        story.last_step("put back", tell).unwrap();
         let reports = story.finish();
         assert_eq!(reports.len(), 1);
         assert_eq!(reports[0].did, ["done"]);
+    }
+
+    #[test]
+    fn a_step_that_ctrl_c_broke_says_so_first() {
+        let (mut story, stop) = story();
+        let body = |_: &mut Step<'_>| {
+            stop.store(true, Ordering::Relaxed);
+            Err::<(), _>(cli::failure("mkfs died of signal 2"))
+        };
+        let error = story.step("work", body).unwrap_err();
+        assert_eq!(
+            cli::explain(&error),
+            "step 1 (work) failed\n  caused by: interrupted\n  caused by: mkfs died of signal 2"
+        );
+    }
+
+    #[test]
+    fn a_story_without_a_reader_ends_and_still_puts_things_back() {
+        let (mut story, _) = story();
+        story.teller.silenced = Some(ErrorKind::BrokenPipe);
+        let error = story.step("work", |_| Ok(())).unwrap_err();
+        assert!(error.source().is_some_and(|cause| cause.is::<PrintError>()), "{error:?}");
+        let mut back = false;
+        let undo = |step: &mut Step<'_>| {
+            step.did("done");
+            back = true;
+            Ok(())
+        };
+        story.last_step("put back", undo).unwrap();
+        assert!(back);
     }
 }

@@ -1,7 +1,5 @@
 //! The target's half of the story: its module, the subsystem with its namespace, the port, and their removal.
 
-use std::io;
-
 use nvme_proto::{Nsid, SubsysNqn};
 use nvmet_configfs::kernel::{self, Module, ModuleState, Roots};
 use nvmet_configfs::{
@@ -49,9 +47,6 @@ pub enum TargetStepError {
     /// The change was refused; the target is as it was.
     #[error(transparent)]
     Apply(#[from] nvmet_configfs::Error),
-    /// stdout is gone.
-    #[error("cannot print")]
-    Print(#[from] io::Error),
 }
 
 /// The target that the story made.
@@ -65,15 +60,15 @@ impl Target {
     pub(super) fn load(step: &mut Step<'_>) -> Result<(), TargetStepError> {
         let report = kernel::check(&Roots::default());
         match report.modules.get(&Module::NvmetTcp) {
-            Some(ModuleState::Loaded | ModuleState::BuiltIn) => step.did("nvmet-tcp is there already")?,
+            Some(ModuleState::Loaded | ModuleState::BuiltIn) => step.did("nvmet-tcp is there already"),
             _ => {
                 kernel::load_module(Module::NvmetTcp)?;
-                step.did("modprobe nvmet-tcp")?;
+                step.did("modprobe nvmet-tcp");
             }
         }
         if !report.configfs.is_mounted() && !kernel::check(&Roots::default()).configfs.is_mounted() {
             kernel::mount_configfs()?;
-            step.did("mount -t configfs none /sys/kernel/config")?;
+            step.did("mount -t configfs none /sys/kernel/config");
         }
         Ok(())
     }
@@ -116,12 +111,12 @@ impl Target {
         preflight(&spec)?;
         let applied = reconcile(&tree, &spec, &Policy::default())?;
         for done in applied.steps() {
-            step.did(done.to_string())?;
+            step.did(done.to_string());
         }
         step.did(format!(
             "port {port} is enabled: tcp {}:{} exports {}",
             guide.traddr, guide.trsvcid, guide.nqn
-        ))?;
+        ));
         Ok(Self { tree, spec })
     }
 
@@ -129,7 +124,7 @@ impl Target {
     pub(super) fn remove(self, step: &mut Step<'_>) -> Result<(), TargetStepError> {
         let applied = withdraw(&self.tree, &self.spec)?;
         for done in applied.steps() {
-            step.did(done.to_string())?;
+            step.did(done.to_string());
         }
         Ok(())
     }

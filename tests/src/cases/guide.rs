@@ -1,10 +1,14 @@
 //! The guide, from step 1 to step 4.
 
+use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use nvme_examples::filesystem::{Checked, Mounted, make_ext4};
 use nvme_examples::guide::{Guide, Telling};
 use nvme_fabrics::{Inventory, Sysfs};
@@ -20,6 +24,12 @@ pub const CASES: &[Case] = &[
     Case::new("guide::the_program_says_what_it_did", the_program_says_what_it_did),
     Case::new("guide::ext4_survives_a_reconnect", ext4_survives_a_reconnect),
     Case::new("guide::a_failing_step_puts_everything_back", a_failing_step_puts_everything_back),
+    Case::new("guide::ctrl_c_puts_everything_back", ctrl_c_puts_everything_back),
+    Case::new(
+        "guide::a_reader_that_goes_away_leaves_nothing_behind",
+        a_reader_that_goes_away_leaves_nothing_behind,
+    ),
+    Case::new("guide::a_disk_with_data_is_not_touched", a_disk_with_data_is_not_touched),
 ];
 
 fn guide(device: PathBuf) -> Result<Guide, Failure> {
@@ -113,6 +123,81 @@ fn a_failing_step_puts_everything_back(ctx: &mut Ctx) -> Result<(), Failure> {
     ensure!(text.contains("192.0.2.77") || text.contains("address"), "{text}");
     ctx.note(&text);
     played.put_back?;
+    ensure_eq!(ctx.nvmet_dump()?, before, "the tree");
+    Ok(())
+}
+
+/// The guide on a memory disk for a minute, its output to be read line by line.
+fn start(ctx: &mut Ctx, more: &[&str]) -> Result<Child, Failure> {
+    let disk = ctx.ram_disk(0)?;
+    let mut command = Command::new("guide");
+    command.args(["--kernel", "--device"]).arg(disk).args(["--overwrite", "--runtime", "60"]).args(more);
+    Ok(command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?)
+}
+
+/// Nothing of the guide's is left on the host's side; the target's side and the mounts are looked at after every case.
+fn nothing_is_left() -> Result<(), Failure> {
+    ensure!(Inventory::scan(&Sysfs::system())?.controllers().next().is_none(), "a controller is left");
+    for entry in std::fs::read_dir("/tmp")? {
+        let name = entry?.file_name().to_string_lossy().into_owned();
+        ensure!(!name.starts_with("nvme-guide-"), "/tmp/{name} is left");
+    }
+    Ok(())
+}
+
+/// While the profile runs, everything is there: a target, a controller, a mounted file system with open files.
+fn ctrl_c_puts_everything_back(ctx: &mut Ctx) -> Result<(), Failure> {
+    scene::load(ctx)?;
+    let before = ctx.nvmet_dump()?;
+    let mut child = start(ctx, &[])?;
+    let mut lines = BufReader::new(child.stdout.take().ok_or_else(|| Failure::new("no stdout"))?).lines();
+    let mut seen = String::new();
+    while !seen.contains("queue depth 32") {
+        let line = lines.next().ok_or_else(|| Failure::new(format!("the guide ended: {seen}")))??;
+        seen.push_str(&line);
+        seen.push('\n');
+    }
+    ensure!(ctx.nvmet_dump()? != before, "the guide has made nothing");
+    kill(Pid::from_raw(child.id().try_into()?), Signal::SIGINT)?;
+    let rest: String = lines.map_while(Result::ok).map(|line| line + "\n").collect();
+    let output = child.wait_with_output()?;
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    ctx.note(stderr.trim());
+    ensure_eq!(output.status.code(), Some(1), format!("exit status: {stderr}"));
+    ensure!(stderr.contains("interrupted"), "{stderr}");
+    ensure!(rest.contains("Put everything back") && rest.contains("disconnected nvme"), "{rest}");
+    ensure_eq!(ctx.nvmet_dump()?, before, "the tree");
+    nothing_is_left()
+}
+
+/// `guide | head -n 9`.
+fn a_reader_that_goes_away_leaves_nothing_behind(ctx: &mut Ctx) -> Result<(), Failure> {
+    scene::load(ctx)?;
+    let before = ctx.nvmet_dump()?;
+    let mut child = start(ctx, &[])?;
+    let mut lines = BufReader::new(child.stdout.take().ok_or_else(|| Failure::new("no stdout"))?).lines();
+    // Step 5 connects, so it runs into the closed pipe with a target and a controller made.
+    let connects = |line: &str| line.contains("5. Connect");
+    ensure!(lines.by_ref().map_while(Result::ok).any(|line| connects(&line)), "the guide ended before");
+    drop(lines);
+    let output = child.wait_with_output()?;
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    ensure_eq!(output.status.code(), Some(0), format!("exit status: {stderr}"));
+    ensure!(stderr.is_empty(), "{stderr}");
+    ensure_eq!(ctx.nvmet_dump()?, before, "the tree");
+    nothing_is_left()
+}
+
+fn a_disk_with_data_is_not_touched(ctx: &mut Ctx) -> Result<(), Failure> {
+    scene::load(ctx)?;
+    let disk = ctx.ram_disk(0)?;
+    make_ext4(&disk)?;
+    let (data, before) = (std::fs::read(&disk)?, ctx.nvmet_dump()?);
+    let ran = ctx.try_run("guide", ["--kernel".as_ref(), "--device".as_ref(), disk.as_os_str()])?;
+    ensure_eq!(ran.code, Some(1), "exit status");
+    ensure!(ran.stderr.contains("--overwrite") && ran.stderr.contains("/dev/ram0"), "{}", ran.stderr);
+    ctx.note(ran.stderr.trim());
+    ensure!(std::fs::read(&disk)? == data, "the disk was written to");
     ensure_eq!(ctx.nvmet_dump()?, before, "the tree");
     Ok(())
 }
