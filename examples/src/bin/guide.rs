@@ -1,13 +1,13 @@
 //! `guide`: "NVMe over TCP: configure a target, discover, connect, list, run fio's random 4k profile, disconnect", from
 //! start to end, on this machine's kernel or on a Debian kernel in QEMU.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 use nvme_examples::guide::{Guide, Telling};
 use nvme_examples::vm::{self, Event, Guest, Release};
 use nvme_examples::{cli, host, place};
@@ -18,16 +18,18 @@ use serde_json::json;
 #[derive(Parser)]
 #[command(name = "guide", version)]
 struct Args {
-    /// Use this machine's kernel (root; nvmet-tcp and nvme-tcp loadable)
+    /// Use this machine's kernel (root; nvmet-tcp and nvme-tcp loadable). Without --kernel and --vm: this machine's if it can
+    /// work, else one in QEMU
     #[arg(long, conflicts_with = "vm")]
     kernel: bool,
     /// Boot a Debian kernel (6.1, 6.12 or 7) in QEMU and use that
     #[arg(long, value_name = "RELEASE", num_args = 0..=1, default_missing_value = "6.12")]
     vm: Option<Release>,
-    /// The disk to export; its content is destroyed. Without it a temporary file (--kernel) or RAM disk (--vm)
+    /// The blank disk to export; it gets a file system. Without it a temporary file (--kernel) or memory disk (--vm,
+    /// which has /dev/ram0 to /dev/ram3)
     #[arg(long, value_name = "PATH")]
     device: Option<PathBuf>,
-    /// Use the device although it holds data
+    /// Use the device although it holds data, which is then destroyed
     #[arg(long, requires = "device")]
     overwrite: bool,
     /// NQN of the subsystem
@@ -57,13 +59,15 @@ fn main() -> ExitCode {
         (None, true) => None,
         (None, false) => match place::kernel_can() {
             Ok(()) => {
-                eprintln!(
-                    "using this machine's kernel: it is Linux, you are root, and both modules can be loaded"
+                cli::note(
+                    "using this machine's kernel: it is Linux, you are root, and both modules can be loaded",
                 );
                 None
             }
             Err(why) => {
-                eprintln!("using a Debian kernel in QEMU, since this machine's own cannot be used: {why}");
+                cli::note(&format!(
+                    "using a Debian kernel in QEMU, since this machine's own cannot be used: {why}"
+                ));
                 Some(Release::default())
             }
         },
@@ -84,30 +88,51 @@ fn on_kernel(args: &Args) -> cli::Outcome {
         host_nqn: args.hostnqn.clone(),
         runtime: args.runtime,
     };
-    let stop = Arc::new(AtomicBool::new(false));
-    let flag = Arc::clone(&stop);
-    ctrlc::set_handler(move || flag.store(true, Ordering::Relaxed))?;
-
+    let stop = stop_on_signal()?;
     let played = guide.play(if args.json { Telling::Quiet } else { Telling::Text }, stop);
-    if args.json {
-        cli::print_json(&json!({ "version": host::JSON_VERSION, "steps": played.steps }))?;
-    }
+    let printed = if args.json {
+        cli::print_json(&json!({ "version": host::JSON_VERSION, "steps": played.steps }))
+    } else {
+        Ok(())
+    };
     match (played.outcome, played.put_back) {
-        (Ok(()), Ok(())) if args.json => Ok(()),
+        (Ok(()), Ok(())) if args.json => printed,
         (Ok(()), Ok(())) => Ok(cli::print("done: the whole guide worked, and nothing is left behind")?),
         (Err(error), Ok(())) | (Ok(()), Err(error)) => Err(error.into()),
         (Err(error), Err(left)) => {
-            eprintln!("error: {}", cli::explain(&left));
+            cli::note(&format!("error: {}", cli::explain(&left)));
             Err(error.into())
         }
     }
 }
 
+/// A flag that Ctrl-C, a termination or a lost terminal sets, instead of ending this program at once.
+fn stop_on_signal() -> Result<Arc<AtomicBool>, ctrlc::Error> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let flag = Arc::clone(&stop);
+    ctrlc::set_handler(move || flag.store(true, Ordering::Relaxed))?;
+    Ok(stop)
+}
+
 /// Boots the release and plays the guide there, with the same arguments and this very program.
 fn in_vm(args: &Args, release: Release) -> ExitCode {
-    let guest = match std::env::current_exe() {
-        Ok(program) => guest_arguments(args, Guest::new(release, program)),
-        Err(error) => return cli::exit(Err(error.into())),
+    let device = args.device.as_deref().unwrap_or(Path::new("/dev/ram0"));
+    if !GUEST_DISKS.iter().any(|disk| Path::new(disk) == device) {
+        host::usage(
+            &mut Args::command(),
+            format!(
+                "--device {} is a disk of this machine, and a kernel in QEMU has only {}: leave it out, or say --kernel",
+                device.display(),
+                GUEST_DISKS.join(", ")
+            ),
+        );
+    }
+    let guest = match (std::env::current_exe(), stop_on_signal()) {
+        (Ok(program), Ok(stop)) => {
+            guest_arguments(args, device, Guest::new(release, program)).stop_when(stop)
+        }
+        (Err(error), _) => return cli::exit(Err(error.into())),
+        (_, Err(error)) => return cli::exit(Err(error.into())),
     };
     let spinner = cli::spinner(format!("preparing Linux {release}"));
     let booted = vm::run(&guest, &mut |event| match event {
@@ -117,16 +142,20 @@ fn in_vm(args: &Args, release: Release) -> ExitCode {
             // A reader that went away does not stop the guest from tearing down.
             let _ = cli::print(line);
         }
+        Event::Error(line) => {
+            spinner.finish_and_clear();
+            cli::note(line);
+        }
     });
     spinner.finish_and_clear();
     match booted {
         Ok(outcome) => {
             if !args.json {
-                eprintln!(
+                cli::note(&format!(
                     "Linux {} in QEMU, {:.1} s from boot to end",
                     outcome.kernel,
                     outcome.elapsed.as_secs_f64()
-                );
+                ));
             }
             ExitCode::from(u8::try_from(outcome.exit_code).unwrap_or(1))
         }
@@ -134,8 +163,10 @@ fn in_vm(args: &Args, release: Release) -> ExitCode {
     }
 }
 
-fn guest_arguments(args: &Args, guest: Guest) -> Guest {
-    let device = args.device.clone().unwrap_or_else(|| "/dev/ram0".into());
+/// The disks of a guest with the usual first process.
+const GUEST_DISKS: [&str; 4] = ["/dev/ram0", "/dev/ram1", "/dev/ram2", "/dev/ram3"];
+
+fn guest_arguments(args: &Args, device: &Path, guest: Guest) -> Guest {
     let mut words = vec![
         "--kernel".to_owned(),
         "--device".to_owned(),

@@ -5,7 +5,7 @@
 //! | `kernels/SUITE/` | one unpacked kernel, complete or absent (made under another name, renamed at the end) |
 //! | `kernels/SUITE.lock` | held while a kernel is fetched or its module set is made |
 //! | `apt/CODENAME/` | a private apt: sources, lists, archive cache |
-//! | `runs/PID-N/` | one boot: initramfs and console, removed at its end |
+//! | `runs/PID-N/` | one boot: initramfs and console, removed at its end (what a killed process leaves, by the next one) |
 
 use std::env;
 use std::fs::{self, File, OpenOptions};
@@ -78,34 +78,53 @@ impl Lock {
     }
 }
 
-/// A directory of this process alone, removed on drop unless it is kept.
+/// A directory of this process alone, removed on drop unless it is kept. It is locked as long as it is in use, so that what a
+/// killed process has left can be told from what another one works with.
 #[derive(Debug)]
 pub(crate) struct Scratch {
     path: PathBuf,
     keep: bool,
+    _in_use: Flock<File>,
 }
 
 impl Scratch {
-    /// Makes `parent/PID-N`.
+    /// Makes `parent/PID-N`, after removing what killed processes have left there.
     pub(crate) fn create(parent: &Path) -> Result<Self, FileError> {
+        create_dir(parent)?;
+        sweep(parent);
+        Self::make(parent)
+    }
+
+    /// Makes `parent/PID-N` to stay.
+    pub(crate) fn kept(parent: &Path) -> Result<Self, FileError> {
+        create_dir(parent)?;
+        let mut scratch = Self::make(parent)?;
+        scratch.keep = true;
+        Ok(scratch)
+    }
+
+    fn make(parent: &Path) -> Result<Self, FileError> {
         static COUNT: AtomicU32 = AtomicU32::new(0);
-        let name = format!("{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
-        let path = parent.join(name);
-        if path.exists() {
-            // Left by a killed process that had the same id.
-            fs::remove_dir_all(&path).map_err(FileError::new("remove", &path))?;
+        loop {
+            let name = format!("{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+            let path = parent.join(name);
+            match fs::create_dir(&path) {
+                Ok(()) => {}
+                // Of an earlier process that had the same number.
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
+                Err(error) => return Err(FileError::new("create directory", &path)(error)),
+            }
+            // Between the two another process may have taken it for one that was left.
+            if let Some(in_use) = lock_directory(&path)
+                && path.is_dir()
+            {
+                return Ok(Self { path, keep: false, _in_use: in_use });
+            }
         }
-        create_dir(&path)?;
-        Ok(Self { path, keep: false })
     }
 
     pub(crate) fn path(&self) -> &Path {
         &self.path
-    }
-
-    /// Leaves the directory where it is.
-    pub(crate) fn keep(&mut self) {
-        self.keep = true;
     }
 
     /// Makes the directory the final `target` in one step.
@@ -121,6 +140,27 @@ impl Drop for Scratch {
         if !self.keep {
             // Nothing depends on it: at worst some disk space stays used until the next `cargo clean`.
             let _ = fs::remove_dir_all(&self.path);
+        }
+    }
+}
+
+/// The lock of a directory; `None` when somebody has it, or when the directory is not there.
+fn lock_directory(path: &Path) -> Option<Flock<File>> {
+    Flock::lock(File::open(path).ok()?, FlockArg::LockExclusiveNonblock).ok()
+}
+
+/// Removes the directories of [`Scratch`] whose processes have ended without doing it.
+fn sweep(parent: &Path) {
+    for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let Some((process, number)) = name.split_once('-') else { continue };
+        let ours = [process, number].iter().all(|part| part.parse::<u32>().is_ok());
+        if ours
+            && !Path::new("/proc").join(process).exists()
+            && let Some(_lock) = lock_directory(&entry.path())
+        {
+            // Not ours to worry about: the next one tries again.
+            let _ = fs::remove_dir_all(entry.path());
         }
     }
 }
@@ -171,5 +211,34 @@ mod tests {
         let target = dir.path().join("final");
         scratch.publish(&target).unwrap();
         assert_eq!(read_text(&target.join("a")).unwrap(), "x");
+    }
+
+    #[test]
+    fn what_a_killed_process_left_goes_and_nothing_else() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        // Process numbers end at 4194304, so nobody has these.
+        for name in ["4194305-0", "4194306-0", "4194305-x", "lib", "trixie-backports"] {
+            create_dir(&at(name)).unwrap();
+            write(&at(name).join("initramfs"), "x").unwrap();
+        }
+        let used = lock_directory(&at("4194306-0")).unwrap();
+        let mine = Scratch::create(dir.path()).unwrap();
+        assert!(!at("4194305-0").exists());
+        for name in ["4194306-0", "4194305-x", "lib", "trixie-backports"] {
+            assert!(at(name).join("initramfs").exists(), "{name}");
+        }
+        drop(used);
+        let other = Scratch::create(dir.path()).unwrap();
+        assert!(!at("4194306-0").exists());
+        assert!(mine.path().is_dir() && other.path().is_dir() && mine.path() != other.path());
+    }
+
+    #[test]
+    fn what_is_kept_stays_and_is_never_reused() {
+        let dir = tempfile::tempdir().unwrap();
+        let kept = Scratch::kept(dir.path()).unwrap().path().to_owned();
+        assert!(kept.is_dir());
+        assert_ne!(Scratch::kept(dir.path()).unwrap().path(), kept);
     }
 }

@@ -1,6 +1,8 @@
 //! What to boot: a kernel series, a program, and what it gets.
 
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use super::release::Release;
@@ -43,6 +45,7 @@ pub struct Guest {
     pub(crate) cpus: u32,
     pub(crate) ram_disk_mib: u32,
     pub(crate) kept_in: Option<PathBuf>,
+    stop: Arc<AtomicBool>,
 }
 
 impl Guest {
@@ -62,6 +65,7 @@ impl Guest {
             cpus: 2,
             ram_disk_mib: 256,
             kept_in: None,
+            stop: Arc::default(),
         }
     }
 
@@ -130,6 +134,17 @@ impl Guest {
     pub fn keep_in(mut self, folder: impl Into<PathBuf>) -> Self {
         self.kept_in = Some(folder.into());
         self
+    }
+
+    /// Ends the guest soon after this becomes true; set it from a signal handler.
+    pub fn stop_when(mut self, stop: Arc<AtomicBool>) -> Self {
+        self.stop = stop;
+        self
+    }
+
+    /// Whether it shall end.
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
     }
 
     /// The kernel series.

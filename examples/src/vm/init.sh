@@ -1,6 +1,7 @@
 #!/bin/busybox sh
-# First process of a guest that runs one program. The machinery outside reads two lines on the second serial port:
-# "start" with the kernel's release, "exit" with the program's exit status; without the latter the run has failed.
+# First process of a guest that runs one program. The machinery outside reads messages on the second serial port: "start"
+# with the kernel's release, "stderr" with a line of the program's error output, "exit" with its exit status, without which
+# the run has failed. Everything else there is the program's standard output.
 mount -t proc proc /proc
 mount -t sysfs sysfs /sys
 mount -t devtmpfs devtmpfs /dev
@@ -28,8 +29,12 @@ if [ "$network" = user ]; then
 fi
 cd /tmp
 {
-    sh /vm/run </dev/null 2>&1
-    echo $? >/run/nvme-vm-exit
-} | cat >/dev/ttyS1
+    {
+        sh /vm/run </dev/null
+        echo $? >/run/nvme-vm-exit
+    } 2>&1 >&3 3>&- | while IFS= read -r line || [ -n "$line" ]; do
+        printf '%s\n' "@@nvme-vm:$token:stderr:$line@@"
+    done
+} 3>&1 | cat >/dev/ttyS1
 echo "@@nvme-vm:$token:exit:$(cat /run/nvme-vm-exit)@@" >/dev/ttyS1
 reboot -f

@@ -3,6 +3,7 @@
 //! | line | when |
 //! |---|---|
 //! | `@@nvme-vm:TOKEN:start:UNAME@@` | the first process runs |
+//! | `@@nvme-vm:TOKEN:stderr:TEXT@@` | a line of the program's error output (only from the script; a program that is `/init` prints both alike) |
 //! | `@@nvme-vm:TOKEN:exit:STATUS@@` | the program has ended; nothing follows |
 //!
 //! TOKEN is new for each run and given on the kernel's command line, so nothing else that is printed can be taken for it.
@@ -31,6 +32,8 @@ pub enum Message {
     Exit(i32),
     /// Text of the program, without the end of the line.
     Output(String),
+    /// Text of the program's error output, likewise.
+    Error(String),
 }
 
 impl Token {
@@ -67,6 +70,7 @@ impl Token {
         let message = rest.strip_suffix("@@").and_then(|rest| rest.split_once(':')).and_then(
             |(kind, value)| match kind {
                 "start" => Some(Message::Start(value.to_owned())),
+                "stderr" => Some(Message::Error(value.to_owned())),
                 "exit" => value.parse().ok().map(Message::Exit),
                 _ => None,
             },
@@ -100,6 +104,8 @@ mod tests {
         let line = format!("no newline{}", token.exit(101));
         assert_eq!(token.read(&line), [Message::Output("no newline".into()), Message::Exit(101)]);
         assert_eq!(token.read("plain\r\n"), [Message::Output("plain".into())]);
+        let error = format!("@@nvme-vm:{token}:stderr:error: a@@b@@\n");
+        assert_eq!(token.read(&error), [Message::Error("error: a@@b".into())]);
     }
 
     #[test]

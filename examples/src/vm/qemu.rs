@@ -16,6 +16,7 @@ use super::command;
 use super::guest::{Guest, Network};
 use super::kernels::Kernel;
 use super::protocol::{Message, Token};
+use super::run::Event;
 use super::tools;
 
 /// Files of one boot.
@@ -33,7 +34,7 @@ pub(crate) struct Ended {
     pub(crate) uname: Option<String>,
     /// The program's exit status, when it came to an end.
     pub(crate) exit: Option<i32>,
-    /// QEMU's own status; `None` when it was killed at the deadline.
+    /// QEMU's own status; `None` when it was killed, at the deadline or because the guest shall end.
     pub(crate) status: Option<ExitStatus>,
     /// What QEMU itself said.
     pub(crate) said: String,
@@ -44,13 +45,16 @@ pub(crate) struct Ended {
 /// The longest that a kernel may take to its first process under KVM; it is one or two seconds where KVM works.
 const KVM_START: Duration = Duration::from_secs(30);
 
-/// Boots and waits for the end. Each line of the program goes to `output`.
+/// How often is looked whether the guest shall end.
+const STOP_INTERVAL: Duration = Duration::from_millis(100);
+
+/// Boots and waits for the end. Each line of the program goes to `on`.
 pub(crate) fn run(
     guest: &Guest,
     files: Files<'_>,
     accel: Accel,
     token: &Token,
-    output: &mut dyn FnMut(&str),
+    on: &mut dyn FnMut(Event<'_>),
 ) -> io::Result<Ended> {
     let begun = Instant::now();
     let mut child = Running(command_line(guest, files, accel, token).spawn()?);
@@ -64,29 +68,31 @@ pub(crate) fn run(
         console: String::new(),
         elapsed: Duration::ZERO,
     };
-    let mut late = false;
+    let mut killed = false;
     loop {
         // A kernel that KVM cannot run hangs at its first instructions: find that out soon.
         let patience = if accel == Accel::Kvm && ended.uname.is_none() { KVM_START } else { guest.deadline };
         let left = patience.min(guest.deadline).saturating_sub(begun.elapsed());
-        match lines.recv_timeout(left) {
+        match lines.recv_timeout(left.min(STOP_INTERVAL)) {
             Ok(line) => {
                 for message in token.read(&line) {
                     match message {
                         Message::Start(uname) => ended.uname = Some(uname),
                         Message::Exit(status) => ended.exit = Some(status),
-                        Message::Output(text) => output(&text),
+                        Message::Output(text) => on(Event::Output(&text)),
+                        Message::Error(text) => on(Event::Error(&text)),
                     }
                 }
             }
             Err(RecvTimeoutError::Disconnected) => break,
-            Err(RecvTimeoutError::Timeout) => {
-                late = true;
-                break;
-            }
+            Err(RecvTimeoutError::Timeout) => killed = left <= STOP_INTERVAL,
+        }
+        killed |= guest.is_stopped();
+        if killed {
+            break;
         }
     }
-    if late {
+    if killed {
         child.0.kill()?;
         child.0.wait()?;
     } else {

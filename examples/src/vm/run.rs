@@ -20,6 +20,8 @@ pub enum Event<'a> {
     Progress(&'a str),
     /// A line that the program printed.
     Output(&'a str),
+    /// A line of the program's error output (with [`Init::Script`](super::Init::Script); otherwise it is output too).
+    Error(&'a str),
 }
 
 /// A run that came to its end on a healthy kernel.
@@ -116,6 +118,9 @@ pub enum VmError {
         /// The kernel's console.
         console: String,
     },
+    /// [`Guest::stop_when`] said so.
+    #[error("interrupted; the guest is gone, and nothing of it is left")]
+    Interrupted,
     /// Another kernel than the one that was started answered.
     #[error("Linux {running} answered where {started} was started")]
     OtherKernel {
@@ -148,16 +153,23 @@ impl VmError {
 /// Anything that keeps the program from coming to its end on a healthy kernel; see [`VmError`]. An exit status other than 0
 /// is no error.
 pub fn run(guest: &Guest, on: &mut dyn FnMut(Event<'_>)) -> Result<Outcome, VmError> {
+    let outcome = boot(guest, on);
+    // Ctrl-C reaches apt and QEMU as well: that they died of it is not the news.
+    if guest.is_stopped() && outcome.is_err() { Err(VmError::Interrupted) } else { outcome }
+}
+
+fn boot(guest: &Guest, on: &mut dyn FnMut(Event<'_>)) -> Result<Outcome, VmError> {
+    let go_on = || if guest.is_stopped() { Err(VmError::Interrupted) } else { Ok(()) };
     let mut progress = |line: &str| on(Event::Progress(line));
     tools::ensure(tools::BOOT, &mut progress)?;
     let kernel = kernels::prepare(guest.release, &mut progress)?;
+    go_on()?;
     let modules = modules::prepare(&kernel, &mut progress)?;
 
-    let parent = guest.kept_in.clone().unwrap_or_else(|| cache::root().join("runs"));
-    let mut scratch = Scratch::create(&parent)?;
-    if guest.kept_in.is_some() {
-        scratch.keep();
-    }
+    let scratch = match &guest.kept_in {
+        Some(parent) => Scratch::kept(parent)?,
+        None => Scratch::create(&cache::root().join("runs"))?,
+    };
     let (initramfs, log) = (scratch.path().join("initramfs"), scratch.path().join("console.log"));
     image::write(&initramfs, guest, &modules)?;
     let files = Files { kernel: &kernel, initramfs: &initramfs, console: &log };
@@ -168,8 +180,9 @@ pub fn run(guest: &Guest, on: &mut dyn FnMut(Event<'_>)) -> Result<Outcome, VmEr
     progress(&format!("booting Linux {} ({accel}, {} MiB)", kernel.uname, guest.memory_mib));
     let mut attempt = Attempt { accel, faults: Vec::new() };
     let ended = loop {
-        let mut output = |line: &str| on(Event::Output(line));
-        let ended = qemu::run(guest, files, attempt.accel, &token, &mut output).map_err(start_error)?;
+        go_on()?;
+        let ended = qemu::run(guest, files, attempt.accel, &token, on).map_err(start_error)?;
+        go_on()?;
         let Some(why) = attempt.again(&ended) else { break ended };
         on(Event::Progress(&format!("{why}; booting Linux {} again ({})", kernel.uname, attempt.accel)));
     };

@@ -144,6 +144,7 @@ fn one(release: Release, programs: &Programs, options: &Options) -> Ran {
             println!("[{release}] {line}");
             tally.read(line);
         }
+        Event::Error(line) => println!("[{release}] {line}"),
     });
     judge(release, outcome, &tally)
 }

@@ -2,7 +2,7 @@
 //!
 //! | command | what it does |
 //! |---|---|
-//! | `test` | all of the below |
+//! | `test` | `check`, `fuzz`, the guide in QEMU, `matrix` |
 //! | `check` | formatting, lints, docs, tests, `no_std`, packages |
 //! | `fuzz [SECONDS] [TARGET…]` | each fuzz target for some seconds, from its corpus |
 //! | `matrix [RELEASE…]` | the test cases on real kernels |
@@ -13,8 +13,10 @@
 mod checks;
 mod fuzz;
 mod guests;
+mod guide;
 mod matrix;
 mod steps;
+mod toolchain;
 mod workspace;
 
 use std::path::PathBuf;
@@ -22,6 +24,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
+use nvme_examples::cli;
 use nvme_examples::vm::tools::{self, Tool};
 use nvme_examples::vm::{self, Event, Guest, Release};
 
@@ -42,7 +45,7 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Task {
-    /// Everything: check, fuzz and matrix
+    /// Everything: check, fuzz, the guide in QEMU, and matrix
     Test,
     /// Formatting, lints, docs, tests, no_std and packages; needs no kernel
     Check,
@@ -81,6 +84,7 @@ pub fn main() -> ExitCode {
         Task::Check => {
             let mut steps = Steps::default();
             steps.run("tools", || install(BUILD_TOOLS));
+            steps.run("toolchain", toolchain::ensure);
             checks::run_all(&mut steps);
             steps.finish()
         }
@@ -110,8 +114,10 @@ pub fn main() -> ExitCode {
 fn all() -> bool {
     let mut steps = Steps::default();
     steps.run("tools", || install(&[tools::BOOT, BUILD_TOOLS].concat()));
+    steps.run("toolchain", toolchain::ensure);
     checks::run_all(&mut steps);
     fuzz::run_all(&mut steps, Duration::from_secs(FUZZ_SECONDS), &[]);
+    steps.run("guide in QEMU", guide::in_vm);
     steps.run("real kernels", || matrix::run(&matrix::Options::default())?.verdict());
     steps.finish()
 }
@@ -122,24 +128,25 @@ fn install(tools: &[Tool]) -> Result<(), StepError> {
 
 fn boot(guest: &Guest, console: bool) -> ExitCode {
     let outcome = vm::run(guest, &mut |event| match event {
-        Event::Progress(line) => eprintln!("{line}"),
-        Event::Output(line) => println!("{line}"),
+        Event::Progress(line) | Event::Error(line) => cli::note(line),
+        // Whether somebody reads it or not, the guest goes on to its end.
+        Event::Output(line) => drop(cli::print(line)),
     });
     match outcome {
         Ok(outcome) => {
             if console {
-                eprint!("{}", outcome.console);
+                cli::note(&outcome.console);
             }
-            eprintln!(
+            cli::note(&format!(
                 "Linux {} ended with status {} after {:.1} s",
                 outcome.kernel,
                 outcome.exit_code,
                 outcome.elapsed.as_secs_f64()
-            );
+            ));
             ExitCode::from(u8::try_from(outcome.exit_code).unwrap_or(1))
         }
         Err(error) => {
-            eprintln!("{}", StepError::from(error));
+            cli::note(&StepError::from(error).to_string());
             ExitCode::FAILURE
         }
     }
