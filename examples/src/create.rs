@@ -1,10 +1,12 @@
 //! `target create`: what to add to a target that may hold something already. It adds and never takes away: what is there in
 //! another form than asked for is refused by name, since changing it would disturb whoever uses it.
 
-use nvme_proto::{HostNqn, IpTraddr, Nsid, SubsysNqn};
+use std::collections::BTreeSet;
+
+use nvme_proto::{HostNqn, IpTraddr, NqnError, Nsid, SubsysNqn};
 use nvmet_configfs::{
-    DevicePath, HostAccess, NamespaceSpec, Observed, ObservedPort, ObservedSubsystem, PortId, PortSpec,
-    PortTransport, SubsystemSpec, TargetSpec,
+    DevicePath, HostAccess, LinkTarget, Name, NamespaceSpec, Observed, ObservedPort, ObservedSubsystem,
+    PortId, PortSpec, PortTransport, SubsystemSpec, TargetSpec,
 };
 
 /// One disk to export.
@@ -60,6 +62,19 @@ pub enum Conflict {
         "{0} is for named hosts only, and --allow-any-host would open it to everybody: name hosts with --host"
     )]
     Restricted(SubsysNqn),
+    /// A host that somebody else let in has a name that cannot be kept in a list of host NQNs.
+    #[error(
+        "{nqn} lets in {host:?}, which is no host NQN ({source}), and would be shut out: remove allowed_hosts/{host} of the \
+         subsystem first, or make another subsystem"
+    )]
+    OddHost {
+        /// Of this subsystem.
+        nqn: SubsysNqn,
+        /// The name of the link, or of the host.
+        host: String,
+        /// What is wrong with it.
+        source: NqnError,
+    },
 }
 
 impl Create {
@@ -98,16 +113,28 @@ impl Create {
             let device = String::from_utf8_lossy(device).into_owned();
             return Err(Conflict::Namespace { nqn: self.nqn.clone(), nsid: self.nsid, device });
         }
-        let permitted = || there.permitted().filter_map(|nqn| nqn.parse::<HostNqn>().ok());
         match (&self.access, there.allows_any_host()) {
             (HostAccess::Any, true) => Ok(HostAccess::Any),
-            (HostAccess::Any, false) if permitted().next().is_none() => Ok(HostAccess::Any),
+            (HostAccess::Any, false) if there.allowed_hosts.is_empty() => Ok(HostAccess::Any),
             (HostAccess::Any, false) => Err(Conflict::Restricted(self.nqn.clone())),
             (HostAccess::Only(_), true) => Err(Conflict::OpenAlready(self.nqn.clone())),
             (HostAccess::Only(hosts), false) => {
-                Ok(HostAccess::Only(hosts.iter().cloned().chain(permitted()).collect()))
+                Ok(HostAccess::Only(hosts.iter().cloned().chain(self.permitted(there)?).collect()))
             }
         }
+    }
+
+    /// The hosts that may connect already, all of them: one that was left out would be shut out.
+    fn permitted(&self, there: &ObservedSubsystem) -> Result<BTreeSet<HostNqn>, Conflict> {
+        let host = |(link, target): (&Name, &LinkTarget)| {
+            let name = match target {
+                LinkTarget::Host(name) => name,
+                _ => link,
+            };
+            let host = name.to_string();
+            host.parse().map_err(|source| Conflict::OddHost { nqn: self.nqn.clone(), host, source })
+        };
+        there.allowed_hosts.iter().map(host).collect()
     }
 
     /// Whether a port is the one that was asked for, or has no address yet.
@@ -122,7 +149,7 @@ impl Create {
 
 #[cfg(test)]
 mod tests {
-    use nvmet_configfs::{FakeKernel, FakeTree, Policy, observe, reconcile};
+    use nvmet_configfs::{FakeKernel, FakeTree, Policy, RelPath, Tree, observe, reconcile};
 
     use super::*;
 
@@ -174,6 +201,23 @@ mod tests {
         apply(&tree, &Create { access: only("bob"), ..create("/dev/a") });
         let observed = observe(&tree).unwrap();
         assert_eq!(observed.subsystem(&"mysub".parse().unwrap()).unwrap().allowed_hosts.len(), 2);
+    }
+
+    #[test]
+    fn a_host_that_cannot_be_named_is_not_shut_out() {
+        let tree = tree();
+        apply(&tree, &Create { access: only("alice"), ..create("/dev/a") });
+        // configfs takes what no NQN may hold.
+        for path in ["hosts/a,b", "hosts/carol"] {
+            tree.mkdir(&RelPath::new(path).unwrap()).unwrap();
+        }
+        for (link, host) in [("a,b", "hosts/a,b"), ("somebody", "hosts/carol")] {
+            let link = RelPath::new(format!("subsystems/mysub/allowed_hosts/{link}")).unwrap();
+            tree.symlink(&link, &RelPath::new(host).unwrap()).unwrap();
+        }
+        let wanted = Create { access: only("bob"), ..create("/dev/a") };
+        let error = wanted.spec(&observe(&tree).unwrap()).unwrap_err();
+        assert!(matches!(&error, Conflict::OddHost { host, .. } if host == "a,b"), "{error}");
     }
 
     #[test]

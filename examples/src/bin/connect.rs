@@ -122,7 +122,7 @@ fn run(args: &Args) -> cli::Outcome {
             Ok(namespace) => Some(namespace.name.dev_path()),
             // Connected all the same: a subsystem without namespaces is no failure, but it is said.
             Err(error @ WaitError::NoNamespace { .. }) => {
-                eprintln!("note: {error}");
+                cli::note(&format!("note: {error}"));
                 None
             }
             Err(error) => return Err(error.into()),

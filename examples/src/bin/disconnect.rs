@@ -9,16 +9,16 @@ use nvme_fabrics::{Force, Selector, Sysfs, disconnect, plan_disconnect};
 use nvme_proto::SubsysNqn;
 use serde_json::json;
 
-/// Disconnect from NVMe over Fabrics subsystems.
+/// Disconnect from NVMe over Fabrics subsystems. One of -n, -d and --all says from which.
 #[derive(Parser)]
-#[command(name = "disconnect", version, group = ArgGroup::new("which").required(true).args(["nqn", "device", "all"]))]
+#[command(name = "disconnect", version, group = ArgGroup::new("which").args(["nqn", "device", "all"]))]
 struct Args {
     /// All controllers of the subsystem with this NQN
     #[arg(short, long, value_name = "NQN")]
     nqn: Option<SubsysNqn>,
     /// A controller (nvme3), or the subsystem of a namespace (nvme3n1): all its controllers go
-    #[arg(short, long, value_name = "DEV")]
-    device: Option<String>,
+    #[arg(short, long, value_name = "DEV", value_parser = Selector::device)]
+    device: Option<Selector>,
     /// Every fabrics controller of this machine
     #[arg(long)]
     all: bool,
@@ -45,38 +45,55 @@ fn main() -> ExitCode {
         host::usage(
             &mut Args::command(),
             format!(
-                "`{extra}` is one selector too many: a device is given with -d, and either -d or -n is enough. \
+                "`{extra}` has no flag: a device is given with -d, and either -d or -n is enough. \
                  -n NQN disconnects every controller of that subsystem; -d {extra} finds the subsystem by itself"
             ),
         );
     }
-    cli::exit(run(args))
+    let selector = match (args.nqn.clone(), args.device.clone(), args.all) {
+        (Some(nqn), _, _) => Selector::Subsystem(nqn),
+        (None, Some(device), _) => device,
+        (None, None, true) => Selector::All,
+        (None, None, false) => {
+            host::usage(&mut Args::command(), "say what to disconnect: -n NQN, -d DEV or --all")
+        }
+    };
+    cli::exit(run(&args, &selector))
 }
 
-fn run(args: Args) -> cli::Outcome {
+fn run(args: &Args, selector: &Selector) -> cli::Outcome {
     let sysfs = Sysfs::system();
-    let selector = match (args.nqn, args.device) {
-        (Some(nqn), _) => Selector::Subsystem(nqn),
-        (None, Some(device)) => Selector::device(&device)?,
-        (None, None) => Selector::All,
-    };
     if args.dry_run {
-        return Ok(cli::print(&plan_disconnect(&sysfs, &selector)?.to_string())?);
+        let plan = plan_disconnect(&sysfs, selector)?;
+        if args.json {
+            return cli::print_json(&json!({
+                "version": host::JSON_VERSION,
+                "disconnected": [],
+                "would_disconnect": words(plan.controllers.iter().map(|controller| controller.name)),
+                "namespaces": words(&plan.namespaces),
+                "in_use": words(&plan.in_use),
+            }));
+        }
+        return Ok(cli::print(&plan.to_string())?);
     }
     let force = if args.force { Force::Yes } else { Force::No };
     let spinner = cli::spinner("disconnecting");
-    let done = disconnect(&sysfs, &selector, force, args.timeout);
+    let done = disconnect(&sysfs, selector, force, args.timeout);
     spinner.finish_and_clear();
     let done = done?;
-    let names: Vec<String> = done.controllers.iter().map(ToString::to_string).collect();
+    let names = words(&done.controllers);
     if args.json {
         return cli::print_json(&json!({
             "version": host::JSON_VERSION,
             "disconnected": names,
-            "namespaces": done.namespaces.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            "namespaces": words(&done.namespaces),
         }));
     }
     let count = names.len();
     let noun = if count == 1 { "controller" } else { "controllers" };
     Ok(cli::print(&format!("disconnected {count} {noun}: {}", names.join(", ")))?)
+}
+
+fn words<T: ToString>(values: impl IntoIterator<Item = T>) -> Vec<String> {
+    values.into_iter().map(|value| value.to_string()).collect()
 }

@@ -2,9 +2,9 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 use nvme_examples::{cli, host};
-use nvme_fabrics::{DiscoveryRequest, OsDevice, Sysfs, discover, discovery};
+use nvme_fabrics::{DiscoveryRequest, HostIdentity, OptionError, OsDevice, Sysfs, discover, discovery};
 use nvme_proto::discovery::DiscoveryEntry;
 use nvme_proto::{HostId, HostNqn, IpTraddr, SubsysNqn};
 use serde_json::{Value, json};
@@ -47,17 +47,11 @@ fn main() -> ExitCode {
 }
 
 fn run(args: Args) -> cli::Outcome {
-    let identity = host::identity(args.hostnqn, args.hostid)?;
-    let mut request = DiscoveryRequest::tcp(args.traddr, args.trsvcid, identity)?;
-    if let Some(nqn) = args.nqn {
-        request = request.nqn(nqn)?;
-    }
-    if let Some(address) = args.host_traddr {
-        request = request.host_traddr(address)?;
-    }
-    if let Some(interface) = &args.host_iface {
-        request = request.host_iface(interface)?;
-    }
+    let identity = host::identity(args.hostnqn.clone(), args.hostid)?;
+    let request = match request(&args, identity) {
+        Ok(request) => request,
+        Err(error) => host::usage(&mut Args::command(), error),
+    };
     let spinner = cli::spinner("asking the discovery controller");
     let found = discover(&OsDevice::system(), &Sysfs::system(), &request);
     spinner.finish_and_clear();
@@ -70,6 +64,21 @@ fn run(args: Args) -> cli::Outcome {
         }));
     }
     Ok(cli::print(&discovery::text::render(&log))?)
+}
+
+/// What the user asked for. An error is one of usage: nothing was sent yet.
+fn request(args: &Args, identity: HostIdentity) -> Result<DiscoveryRequest, OptionError> {
+    let mut request = DiscoveryRequest::tcp(args.traddr.clone(), args.trsvcid, identity)?;
+    if let Some(nqn) = &args.nqn {
+        request = request.nqn(nqn.clone())?;
+    }
+    if let Some(address) = &args.host_traddr {
+        request = request.host_traddr(address.clone())?;
+    }
+    if let Some(interface) = &args.host_iface {
+        request = request.host_iface(interface)?;
+    }
+    Ok(request)
 }
 
 /// One record with the words and keys of `nvme discover -o json`.

@@ -87,7 +87,8 @@ fn run(args: &Args) -> cli::Outcome {
         Command::Show => show(args),
         Command::Create(create) => self::create(args, create),
         Command::Clear { dry_run } => {
-            change(args, &TargetSpec::new(), Foreign::Remove, *dry_run, "the target is empty")
+            let tree = open(args)?;
+            change(args, &tree, &TargetSpec::new(), Foreign::Remove, *dry_run, "the target is empty")
         }
     }
 }
@@ -126,10 +127,10 @@ fn show(args: &Args) -> cli::Outcome {
 
 fn create(args: &Args, create: &Create) -> cli::Outcome {
     if create.nqn.as_str().starts_with("nqn.2014-08.org.nvmexpress:uuid:") {
-        eprintln!(
+        cli::note(&format!(
             "note: {} has the form of a host NQN. -n names the subsystem; the host that may connect goes to --host",
             create.nqn
-        );
+        ));
     }
     if create.load {
         let report = kernel::check(&Roots::default());
@@ -158,26 +159,33 @@ fn create(args: &Args, create: &Create) -> cli::Outcome {
     spec.validate().map_err(|error| host::usage(&mut Args::command(), error))?;
     preflight(&spec)?;
     let done = format!("{} is exported on tcp {}:{}", create.nqn, create.traddr, create.trsvcid);
-    change(args, &spec, Foreign::Keep, create.dry_run, &done)
+    change(args, &tree, &spec, Foreign::Keep, create.dry_run, &done)
 }
 
 /// Plans, shows and, unless it is a dry run, applies.
-fn change(args: &Args, spec: &TargetSpec, foreign: Foreign, dry_run: bool, done: &str) -> cli::Outcome {
-    let tree = open(args)?;
-    let plan = diff(&observe(&tree)?, spec, &Policy::foreign(foreign))?;
+fn change(
+    args: &Args,
+    tree: &OsTree,
+    spec: &TargetSpec,
+    foreign: Foreign,
+    dry_run: bool,
+    done: &str,
+) -> cli::Outcome {
+    let plan = diff(&observe(tree)?, spec, &Policy::foreign(foreign))?;
     let steps: Vec<String> = plan.steps().iter().map(ToString::to_string).collect();
+    let disruptions: Vec<String> = plan.disruptions().iter().map(ToString::to_string).collect();
     if !dry_run {
-        apply(&tree, &plan)?;
+        apply(tree, &plan)?;
     }
     if args.json {
         return cli::print_json(
-            &json!({ "version": host::JSON_VERSION, "applied": !dry_run, "steps": steps }),
+            &json!({ "version": host::JSON_VERSION, "applied": !dry_run, "steps": steps, "disruptions": disruptions }),
         );
     }
     for step in &steps {
         cli::print(step)?;
     }
-    for disruption in plan.disruptions() {
+    for disruption in &disruptions {
         cli::print(&format!("disturbs: {disruption}"))?;
     }
     Ok(cli::print(match (steps.is_empty(), dry_run) {

@@ -69,12 +69,12 @@ fn disconnecting_by_namespace_and_nqn(ctx: &mut Ctx) -> Result<(), Failure> {
 
     let ran = ctx.try_run("disconnect", [&*device, "-n", "mysub"])?;
     ensure_eq!(ran.code, Some(2), "exit status of the guide's own form");
-    ensure!(
-        ran.stderr.contains("-d") && ran.stderr.contains("mysub") | ran.stderr.contains("NQN"),
-        "{}",
-        ran.stderr
-    );
+    // Usage follows every such error, so it must be our own words that name both ways out.
+    let ways = format!("-d {device} finds the subsystem by itself");
+    ensure!(ran.stderr.contains(&ways) && ran.stderr.contains("either -d or -n"), "{}", ran.stderr);
     ctx.note(ran.stderr.trim());
+    let alone = ctx.try_run("disconnect", [&*device])?;
+    ensure!(alone.code == Some(2) && alone.stderr.contains(&ways), "{alone:?}");
 
     let out = ctx.run("disconnect", ["-d", &*device])?;
     ensure_eq!(
@@ -166,8 +166,9 @@ fn devices_that_are_none(ctx: &mut Ctx) -> Result<(), Failure> {
     scene::load(ctx)?;
     let before = ctx.nvmet_dump()?;
     let missing = ctx.scratch().join("missing");
-    let directory = ctx.scratch().join("directory");
-    let empty = ctx.scratch().join("empty");
+    // No name may be part of the reason that is looked for.
+    let directory = ctx.scratch().join("one");
+    let empty = ctx.scratch().join("two");
     std::fs::create_dir(&directory)?;
     std::fs::write(&empty, [])?;
     for (path, reason) in [(missing, "no such"), (directory, "directory"), (empty, "empty")] {
@@ -218,10 +219,16 @@ fn the_programs_exit_with_2_on_wrong_usage(ctx: &mut Ctx) -> Result<(), Failure>
         ("connect", &["-t", "tcp", "-a", "localhost", "-n", "mysub"][..]),
         ("connect", &["-t", "tcp", "-a", "127.0.0.1", "-n", "mysub", "-Q", "15"][..]),
         ("discover", &["-a", "[::1]"][..]),
+        ("discover", &["-a", "127.0.0.1", "-f", "a,b"][..]),
+        ("connect", &["-t", "tcp", "-a", "127.0.0.1", "-n", "x", "--wait", "18446744073709551615"][..]),
         ("disconnect", &[][..]),
+        ("disconnect", &["-d", "sda"][..]),
+        ("disconnect", &["-n", "mysub", "--timeout", "18446744073709551615"][..]),
         ("disconnect", &["-n", "mysub", "-d", "nvme0"][..]),
         ("list", &["--nonsense"][..]),
         ("guide", &["--vm", "5.4"][..]),
+        ("guide", &["--vm", "--runtime", "18446744073709551615"][..]),
+        ("guide", &["--vm", "--device", "/dev/sdz"][..]),
     ] {
         let ran = ctx.try_run(program, args.iter().copied())?;
         ensure_eq!(ran.code, Some(2), format!("exit status of {program} {args:?}: {}", ran.stderr));

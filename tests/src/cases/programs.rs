@@ -69,6 +69,8 @@ fn the_guide_by_hand(ctx: &mut Ctx) -> Result<(), Failure> {
     let subsystems = ctx.run("list", ["--subsys"])?.stdout;
     ensure!(subsystems.contains("NQN=mysub") && subsystems.contains("live"), "{subsystems}");
 
+    let plan = json(&ctx.run("disconnect", ["-n", "mysub", "--dry-run", "--json"])?.stdout)?;
+    ensure_eq!(plan["would_disconnect"], serde_json::json!([connected["controller"]]), "what would go");
     let gone = ctx.run("disconnect", ["-n", "mysub"])?.stdout;
     ensure!(gone.starts_with("disconnected 1 controller"), "{gone}");
     ctx.run("target", ["clear"])?;
@@ -112,6 +114,8 @@ fn a_dry_run_changes_nothing(ctx: &mut Ctx) -> Result<(), Failure> {
     let full = ctx.nvmet_dump()?;
     let shown = ctx.run("target", ["clear", "--dry-run"])?.stdout;
     ensure!(shown.contains("remove subsystems/mysub") && shown.contains("disturbs: "), "{shown}");
+    let shown = json(&ctx.run("target", ["clear", "--dry-run", "--json"])?.stdout)?;
+    ensure!(shown["disruptions"].as_array().is_some_and(|all| !all.is_empty()), "{shown}");
     ensure_eq!(ctx.nvmet_dump()?, full, "the tree after clear --dry-run");
     scene::clear_target()
 }
