@@ -10,7 +10,7 @@
 //! let outcome = vm::run(&guest, &mut |event| match event {
 //!     Event::Progress(line) => eprintln!("{line}"),
 //!     Event::Output(line) => println!("{line}"),
-    Event::Error(line) => eprintln!("{line}"),
+//!     Event::Error(line) => eprintln!("{line}"),
 //! })?;
 //! println!("Linux {} took {:?}", outcome.kernel, outcome.elapsed);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
