@@ -169,6 +169,74 @@ fn the_recorded_exchange_is_computed_by_both_sides() {
     assert_eq!(controller.into_result().unwrap().unwrap().proven, Proven::Both);
 }
 
+/// Exchanges in which one side was this crate and the other Linux: with the same random bytes, our side says the same again, byte by byte, and
+/// finds the kernel's responses right.
+#[test]
+fn exchanges_with_linux_are_computed_again() {
+    let lines = include_str!("vectors/auth-exchanges-linux-6.12.txt").lines();
+    let mut exchanges: Vec<(&str, Vec<Vec<u8>>)> = Vec::new();
+    for line in lines.filter(|line| !line.starts_with('#')) {
+        let (peer, hex) = line.rsplit_once(' ').unwrap();
+        let bytes = hex.as_bytes().chunks(2).map(|pair| {
+            let digit = |at: usize| char::from(pair[at]).to_digit(16).unwrap() as u8;
+            digit(0) << 4 | digit(1)
+        });
+        let bytes: Vec<u8> = bytes.collect();
+        match exchanges.last_mut() {
+            Some((last, messages)) if *last == peer => messages.push(bytes),
+            _ => exchanges.push((peer, vec![bytes])),
+        }
+    }
+    assert_eq!(exchanges.len(), 10);
+    let random = |first: u8| {
+        let mut bytes = [0; AuthRandom::LEN];
+        for (at, byte) in bytes.iter_mut().enumerate() {
+            *byte = (at as u8).wrapping_mul(7).wrapping_add(first);
+        }
+        AuthRandom::from_bytes(&bytes)
+    };
+    let host_secret = controller_secret;
+    let controller_secret: DhchapSecret =
+        "DHHC-1:03:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8gISIjJCUmJygpKissLS4vMDEyMzQ1Njc4OTo7PD0+P4zODhA=:"
+            .parse()
+            .unwrap();
+    for (peer, messages) in exchanges {
+        let [negotiate, challenge, reply, success1, success2] = messages.as_slice() else { panic!("{peer}") };
+        let AuthMessage::Challenge(chosen) = AuthMessage::decode(challenge).unwrap() else {
+            panic!("{peer}")
+        };
+        let (role, names) = peer.split_once(' ').unwrap();
+        assert_eq!(names, format!("{} {}", chosen.hash(), chosen.group()));
+        let session = if role == "target" {
+            let mut config = HostAuthConfig::new(host_nqn(), subsys_nqn(), host_secret());
+            config.controller_secret = Some(controller_secret.clone());
+            let mut host = HostAuthentication::new(config, 3, random(11)).unwrap();
+            for (ours, theirs) in [(negotiate, Some(challenge)), (reply, Some(success1)), (success2, None)] {
+                let HostStep::Send(message) = host.next() else { panic!("{peer}: {host:?}") };
+                assert_eq!(message, ours, "{peer}");
+                host.sent();
+                if let Some(theirs) = theirs {
+                    host.received(theirs);
+                }
+            }
+            host.into_result()
+        } else {
+            let mut config = ControllerAuthConfig::new(host_nqn(), subsys_nqn(), host_secret());
+            config.controller_secret = Some(controller_secret.clone());
+            (config.hashes, config.groups) = (vec![chosen.hash()], vec![chosen.group()]);
+            let mut controller = ControllerAuthentication::new(config, random(99));
+            for (theirs, ours) in [(negotiate, Some(challenge)), (reply, Some(success1)), (success2, None)] {
+                controller.send(theirs).unwrap();
+                if let Some(ours) = ours {
+                    assert_eq!(controller.receive(4096).as_ref(), Ok(ours), "{peer}");
+                }
+            }
+            controller.into_result()
+        };
+        assert_eq!(session.unwrap().unwrap().proven, Proven::Both, "{peer}");
+    }
+}
+
 #[test]
 fn secure_channel_concatenation_makes_one_key() {
     for both in [false, true] {
