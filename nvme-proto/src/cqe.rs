@@ -145,7 +145,7 @@ mod tests {
         assert_eq!((cqe.encode(), cqe.result()), (bytes, 0x0000_0820_0f01_03ff));
     }
 
-    /// Row D30 of the malformed inputs: phase and queue number say nothing about the command, and are kept.
+    /// Phase and queue number say nothing about the command, and are kept.
     #[test]
     fn reserved_fields_are_kept() {
         let mut bytes = Cqe::failed(7, Status::INVALID_FIELD).encode();

@@ -290,7 +290,7 @@ mod tests {
         assert_eq!(Sgl::no_data().place(), Ok(SglPlace::Transport { length: 0 }));
     }
 
-    /// Rows C64 to C67 of the malformed inputs: descriptors that NVMe/TCP does not have.
+    /// Descriptors that NVMe/TCP does not have.
     #[test]
     fn other_descriptors_are_refused_with_a_status() {
         for identifier in 0..=u8::MAX {

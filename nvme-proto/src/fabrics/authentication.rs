@@ -102,7 +102,6 @@ mod tests {
         assert_eq!((sqe.nsid, sqe.cdw10, sqe.cdw11), (6, 0xe901_0100, 4096));
     }
 
-    /// Rows C113 and C114 of the malformed inputs.
     #[test]
     fn other_protocols_and_nothing_are_refused() {
         let message = AuthenticationSend::dh_hmac_chap(72);

@@ -112,7 +112,7 @@ mod tests {
     fn attributes() {
         let attributes = ConnectAttributes::default().with_disabled_flow_control(true);
         assert_eq!(attributes, ConnectAttributes(4));
-        // Reserved bits are ignored, not refused: row C84 of the malformed inputs.
+        // Reserved bits are ignored, not refused.
         let reserved = ConnectAttributes(0xf0);
         assert!(!reserved.disables_flow_control() && !reserved.deletes_queues() && reserved.priority() == 0);
         assert_eq!(ConnectAttributes::DEFINED, 0x0f);

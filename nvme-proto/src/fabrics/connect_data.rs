@@ -199,7 +199,7 @@ mod tests {
         assert!(format!("{view:?}").contains("disk1"));
     }
 
-    /// Rows C76 to C86 of the malformed inputs: what a controller answers about the names.
+    /// What a controller answers about the names.
     #[test]
     fn names_that_are_none_name_their_place() {
         let changed = |at: usize, bytes: &[u8]| {

@@ -149,7 +149,7 @@ impl PropertySet {
 mod tests {
     use super::*;
 
-    /// Rows C98 to C107 of the malformed inputs, as the Linux target answers them: all but the first line are refused.
+    /// As the Linux target has it.
     #[test]
     fn what_may_be_read_and_written() {
         let get = |property, size| PropertyGet { size: PropertySize(size), property: Property(property) };

@@ -112,7 +112,7 @@ mod tests {
         ConnectData::new(HostId::ZERO, Cntlid(cntlid), &subnqn, &HostNqn::new("host").unwrap())
     }
 
-    /// Rows C70 to C75 and C93 to C95 of the malformed inputs: status, place and offset of the parameter.
+    /// Status, place and offset of the parameter.
     #[test]
     fn the_first_parameter_at_fault_is_named() {
         let admin = Connect::admin(31, 5000);

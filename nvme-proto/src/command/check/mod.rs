@@ -140,7 +140,6 @@ mod tests {
         })
     }
 
-    /// Rows C68, C69, C115, C128, C129, C155 of the malformed inputs.
     #[test]
     fn fused_commands_and_data_pointers() {
         let connect = Connect::admin(31, 0).to_sqe();
@@ -170,7 +169,6 @@ mod tests {
         }
     }
 
-    /// Rows C59, C61 to C67, C125 to C127, C133, C147 to C149, C152, C156, C158 of the malformed inputs.
     #[test]
     fn data_are_where_tcp_has_them_and_as_many_as_the_command_moves() {
         let connect =

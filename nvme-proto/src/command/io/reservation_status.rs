@@ -144,7 +144,6 @@ mod tests {
         assert_eq!(view.registrants_extended().collect::<Vec<_>>(), [extended]);
     }
 
-    /// Row D19 of the malformed inputs: a count beyond the bytes.
     #[test]
     fn the_count_is_bounded_by_the_bytes() {
         let mut bytes = vec![0; 4096];

@@ -176,7 +176,6 @@ mod tests {
         assert_eq!(report.descriptors_extended(2).count(), 0);
     }
 
-    /// Row D20 of the malformed inputs: a count beyond the bytes.
     #[test]
     fn the_count_is_bounded_by_the_bytes() {
         let mut bytes = ZoneReport::header(u64::MAX).to_vec();
