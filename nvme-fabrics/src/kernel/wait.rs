@@ -41,7 +41,7 @@ pub enum WaitError {
         after: Duration,
     },
     /// Not all namespaces appeared in time.
-    #[error("{controller} has {} after {}, and not {} ({})", found_words(.found), seconds(*.after), wanted(.missing), hint(.missing))]
+    #[error("{controller} has {} after {}{} ({})", found_words(.found), seconds(*.after), wanted(.missing), hint(.missing))]
     NoNamespace {
         /// The controller.
         controller: ControllerName,
@@ -77,8 +77,10 @@ fn found_words(names: &[NamespaceName]) -> String {
 
 fn wanted(missing: &[u32]) -> String {
     match missing {
-        [] => "any".to_owned(),
-        some => format!("NSID {}", some.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")),
+        [] => String::new(),
+        some => {
+            format!(", and not NSID {}", some.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "))
+        }
     }
 }
 
@@ -255,10 +257,7 @@ mod tests {
         let error = wait_for_namespace(&f.sysfs(), NVME0, WhichNamespace::Any, SHORT).unwrap_err();
         assert!(matches!(&error, WaitError::NoNamespace { missing, .. } if missing.is_empty()), "{error}");
         let text = error.to_string();
-        assert!(
-            text.starts_with("nvme0 has no namespace after 0.0 s, and not any (does the target"),
-            "{text}"
-        );
+        assert!(text.starts_with("nvme0 has no namespace after 0.0 s (does the target"), "{text}");
     }
 
     #[test]

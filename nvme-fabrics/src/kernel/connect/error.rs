@@ -331,6 +331,7 @@ fn refused_hint(target: &str, host: &str, rejection: Option<&Rejection>, errno: 
         Some(Rejection::NoTransport { .. }) => {
             "load its module: modprobe nvme-tcp, or nvme-loop for the loop transport"
         }
+        Some(Rejection::UnknownOption { .. }) => "do without it or use a newer kernel",
         Some(Rejection::BadAddress { text }) if text.starts_with("invalid interface") => {
             "the local network interface does not exist in the initial network namespace"
         }
@@ -468,6 +469,13 @@ mod tests {
         assert!(refused(Errno::EAGAIN.0, None).is_retryable());
         assert!(refused(Errno::EAGAIN.0, log(silent)).is_retryable());
         assert!(!refused(Errno::EINVAL.0, log("queue 0: bad pfv returned 1")).is_retryable());
+    }
+
+    #[test]
+    fn what_an_older_kernel_finds_unknown_has_a_hint_too() {
+        let unknown = Rejection::UnknownOption { token: "discovery".into() };
+        let text = refused(Errno::EINVAL.0, Some(unknown)).to_string();
+        assert!(text.ends_with("the option `discovery` (do without it or use a newer kernel)"), "{text}");
     }
 
     #[test]

@@ -57,7 +57,7 @@ impl fmt::Display for InUse {
             Self::Claimed { device } => {
                 write!(
                     f,
-                    "{device} is in use (mounted in another mount namespace, or opened for one user only)"
+                    "{device} is in use: mounted in another mount namespace, or opened for one user only"
                 )
             }
             Self::Unknown { device, list, kind } => {
