@@ -1,6 +1,7 @@
 //! The guide's own mistakes, and input that no target and no host can use: each gives a reason and a way out, and the
 //! tree is as before.
 
+use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
@@ -20,6 +21,12 @@ pub const CASES: &[Case] = &[
     Case::new("mistakes::disconnecting_by_namespace_and_nqn", disconnecting_by_namespace_and_nqn),
     Case::new("mistakes::disconnecting_what_is_not_connected", disconnecting_what_is_not_connected),
     Case::new("mistakes::disconnecting_a_mounted_disk", disconnecting_a_mounted_disk),
+    Case::new("mistakes::disconnecting_a_claimed_disk", disconnecting_a_claimed_disk),
+    Case::new("mistakes::disconnecting_four_times_at_once", disconnecting_four_times_at_once),
+    Case::new(
+        "mistakes::link_local_addresses_need_their_interface",
+        link_local_addresses_need_their_interface,
+    ),
     Case::new("mistakes::not_being_root", not_being_root),
     Case::new("mistakes::a_module_that_is_not_loaded", a_module_that_is_not_loaded),
     Case::new("mistakes::devices_that_are_none", devices_that_are_none),
@@ -121,6 +128,67 @@ fn disconnecting_a_mounted_disk(ctx: &mut Ctx) -> Result<(), Failure> {
     ctx.umount(&point)?;
     scene::leave(connected.controller)?;
     scene::clear_target()
+}
+
+/// A program that has the disk for itself (LVM, MD, a database) holds it without a mount.
+fn disconnecting_a_claimed_disk(ctx: &mut Ctx) -> Result<(), Failure> {
+    scene::load(ctx)?;
+    scene::configure(&scene::guide_spec("mysub", &ctx.ram_disk(0)?, "127.0.0.1")?)?;
+    let connected = scene::connect_as(scene::me()?, "mysub", "127.0.0.1")?;
+    let device = scene::device_of(connected.controller)?;
+    let exclusive = nix::fcntl::OFlag::O_EXCL.bits();
+    let holder = std::fs::OpenOptions::new().read(true).custom_flags(exclusive).open(&device)?;
+    let Err(failure) = scene::leave(connected.controller) else {
+        return Err(Failure::new("a claimed disk went away"));
+    };
+    ctx.note(&failure.to_string());
+    ensure!(failure.to_string().contains("nvme0n1"), "{failure}");
+    drop(holder);
+    scene::leave(connected.controller)?;
+    scene::clear_target()
+}
+
+fn disconnecting_four_times_at_once(ctx: &mut Ctx) -> Result<(), Failure> {
+    scene::load(ctx)?;
+    scene::configure(&scene::guide_spec("mysub", &ctx.ram_disk(0)?, "127.0.0.1")?)?;
+    let connected = scene::connect_as(scene::me()?, "mysub", "127.0.0.1")?;
+    scene::device_of(connected.controller)?;
+    let outcomes: Vec<_> = std::thread::scope(|scope| {
+        let all: Vec<_> = (0..4)
+            .map(|_| {
+                scope.spawn(|| {
+                    let selector = Selector::Controller(connected.controller);
+                    disconnect(&Sysfs::system(), &selector, Force::No, scene::PATIENCE)
+                })
+            })
+            .collect();
+        all.into_iter().filter_map(|thread| thread.join().ok()).collect()
+    });
+    ensure_eq!(outcomes.len(), 4, "threads that came back");
+    let mut removed = 0;
+    for outcome in outcomes {
+        match outcome {
+            Ok(done) => removed += done.controllers.len(),
+            // Who came last found nothing any more.
+            Err(DisconnectError::NothingMatched { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    ensure!(removed >= 1, "nobody says that the controller went");
+    scene::clear_target()
+}
+
+fn link_local_addresses_need_their_interface(ctx: &mut Ctx) -> Result<(), Failure> {
+    scene::load(ctx)?;
+    for (address, wanted) in [("fe80::1", "interface"), ("fe80::1%nosuch", "nosuch")] {
+        let failure = match scene::connect_as(scene::me()?, "mysub", address) {
+            Ok(connected) => return Err(Failure::new(format!("{address} is connected: {connected:?}"))),
+            Err(failure) => Failure::from(failure),
+        };
+        ensure!(failure.to_string().contains(wanted), "{address}: {failure}");
+        ctx.note(&failure.to_string());
+    }
+    Ok(())
 }
 
 /// `echo` under sudo: the redirection runs as the user.
