@@ -91,7 +91,8 @@ fn run(args: &Args, selector: &Selector) -> cli::Outcome {
     }
     let count = names.len();
     let noun = if count == 1 { "controller" } else { "controllers" };
-    Ok(cli::print(&format!("disconnected {count} {noun}: {}", names.join(", ")))?)
+    let which = if names.is_empty() { String::new() } else { format!(": {}", names.join(", ")) };
+    Ok(cli::print(&format!("disconnected {count} {noun}{which}"))?)
 }
 
 fn words<T: ToString>(values: impl IntoIterator<Item = T>) -> Vec<String> {
