@@ -4,7 +4,7 @@ use super::buffer::LinearBuffer;
 use super::limits::Limits;
 use super::place::{Pending, PlaceError, Placed};
 use super::rules::{DataDigest, Front, Rules};
-use crate::pdu::{Format, Header, PduType, ProtocolError, Role, Shape};
+use crate::pdu::{CommonHeader, Format, Header, PduType, ProtocolError, Role};
 
 /// A whole PDU, its data lent from the receive buffer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -126,21 +126,24 @@ impl Framer {
     /// Room to read into. Never empty after [`next`](Self::next), [`next_header`](Self::next_header), [`data`](Self::data) or
     /// [`place`](Self::place) asked for more.
     #[must_use]
+    #[inline]
     pub fn space(&mut self) -> &mut [u8] {
         self.last = 0;
         self.buffer.space(self.want.max(1))
     }
 
     /// The first `n` bytes of [`space`](Self::space) were filled.
+    #[inline]
     pub fn filled(&mut self, n: usize) {
         self.buffer.fill(n);
     }
 
     /// Copies as much of `bytes` into the buffer as there is room for, and says how much that was.
+    #[inline]
     pub fn push(&mut self, bytes: &[u8]) -> usize {
         let space = self.space();
         let n = space.len().min(bytes.len());
-        for (room, bytes) in space.get_mut(..n).into_iter().zip(bytes.get(..n)) {
+        if let (Some(room), Some(bytes)) = (space.get_mut(..n), bytes.get(..n)) {
             room.copy_from_slice(bytes);
         }
         self.filled(n);
@@ -154,9 +157,31 @@ impl Framer {
     #[allow(clippy::should_implement_trait, reason = "it lends; an iterator cannot")]
     #[inline]
     pub fn next(&mut self) -> Result<Option<Pdu<'_>>, ProtocolError> {
-        let Some((header, shape)) = self.front()? else { return Ok(None) };
+        self.ready_for_next()?;
+        if self.pending.is_some() {
+            return Ok(None);
+        }
+        // `front` in two steps, so that the header is made where it goes.
+        let front = self.buffer.filled();
+        let Some(common) = front.first_chunk() else {
+            self.want = CommonHeader::LEN;
+            return Ok(None);
+        };
+        let shape = match self.rules.shape(common) {
+            Ok(shape) => shape,
+            Err(error) => return Err(self.fail(error)),
+        };
         let len = to_usize(shape.pdu_len);
-        if self.buffer.len() < len {
+        let whole = front.get(..len);
+        let header = match self.rules.header(&shape, front) {
+            Ok(Some(header)) => header,
+            Ok(None) => {
+                self.want = len;
+                return Ok(None);
+            }
+            Err(error) => return Err(self.fail(error)),
+        };
+        if whole.is_none() {
             self.want = len;
             return Ok(None);
         }
@@ -173,8 +198,20 @@ impl Framer {
     ///
     /// # Errors
     /// The first rule that the header violates, as soon as it can be seen.
+    #[inline]
     pub fn next_header(&mut self) -> Result<Option<Header>, ProtocolError> {
-        let Some((header, shape)) = self.front()? else { return Ok(None) };
+        self.ready_for_next()?;
+        if self.pending.is_some() {
+            return Ok(None);
+        }
+        let (header, shape) = match self.rules.front(self.buffer.filled()) {
+            Ok(Front::Header(header, shape)) => (header, shape),
+            Ok(Front::Need(n)) => {
+                self.want = n;
+                return Ok(None);
+            }
+            Err(error) => return Err(self.fail(error)),
+        };
         let len = shape.header_end();
         self.advance(len);
         self.last = len;
@@ -185,11 +222,13 @@ impl Framer {
 
     /// Bytes of data of the PDU whose header was given last, if they were not taken yet; else 0.
     #[must_use]
+    #[inline]
     pub fn data_len(&self) -> usize {
         self.pending.as_ref().map_or(0, Pending::data_len)
     }
 
     /// The data of the PDU whose header was given last, once they are all there. `None` too if [`place`](Self::place) has some of them already.
+    #[inline]
     pub fn data(&mut self) -> Option<Data<'_>> {
         let pending = self.pending.as_ref().filter(|pending| pending.is_untouched())?;
         let shape = *pending.shape();
@@ -215,6 +254,7 @@ impl Framer {
     ///
     /// # Errors
     /// `place` is too small, or no data are to be taken. Nothing was copied then.
+    #[inline]
     pub fn place(&mut self, place: &mut [u8]) -> Result<Placed, PlaceError> {
         let Some(pending) = &mut self.pending else { return Err(PlaceError::NoData) };
         let need = pending.data_len();
@@ -234,6 +274,7 @@ impl Framer {
     }
 
     /// The reader has read `n` bytes straight to the place that [`place`](Self::place) told.
+    #[inline]
     pub fn placed(&mut self, n: usize) {
         if let Some(pending) = &mut self.pending {
             let n = pending.placed(n);
@@ -272,26 +313,22 @@ impl Framer {
         self.buffer.len()
     }
 
-    /// The header at the front of the buffer, after data that nobody took.
-    #[inline]
-    fn front(&mut self) -> Result<Option<(Header, Shape)>, ProtocolError> {
+    /// Whether an error was found before; and throws data away that nobody took.
+    #[inline(always)]
+    fn ready_for_next(&mut self) -> Result<(), ProtocolError> {
         if let Some(error) = self.failed {
             return Err(error);
         }
-        if self.pending.is_some() && !self.throw_away() {
-            return Ok(None);
+        if self.pending.is_some() {
+            self.throw_away();
         }
-        match self.rules.front(self.buffer.filled()) {
-            Ok(Front::Header(header, shape)) => Ok(Some((header, shape))),
-            Ok(Front::Need(n)) => {
-                self.want = n;
-                Ok(None)
-            }
-            Err(error) => {
-                self.failed = Some(error);
-                Err(error)
-            }
-        }
+        Ok(())
+    }
+
+    #[cold]
+    const fn fail(&mut self, error: ProtocolError) -> ProtocolError {
+        self.failed = Some(error);
+        error
     }
 
     /// Throws pending data away; whether all of them were there.

@@ -60,8 +60,8 @@ impl Rules {
 
 /// Cuts the bytes of one direction of a connection into PDUs that own their data.
 ///
-/// The convenient form, for whoever hands data on to other tasks. [`Framer`](super::Framer) lends or places them for less: this one costs 1.2 to
-/// 2 times as much as one copy of the data, the more the more of them are held.
+/// The convenient form, for whoever hands data on to other tasks. [`Framer`](super::Framer) lends or places them for less: this one costs more
+/// than twice as much as one copy of the data, the more the more of them are held (`benches/README.md`).
 ///
 /// ```
 /// use nvme_proto::DataAlignment;

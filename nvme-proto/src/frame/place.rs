@@ -68,10 +68,12 @@ impl Pending {
         Some(Self { shape, padding, filled: 0, digested: 0, digest: Crc32c::new(), discard: None })
     }
 
+    #[inline]
     pub(super) const fn shape(&self) -> &Shape {
         &self.shape
     }
 
+    #[inline]
     pub(super) fn data_len(&self) -> usize {
         to_usize(self.shape.data_len)
     }
@@ -89,6 +91,7 @@ impl Pending {
     }
 
     /// `place` has [`data_len`](Self::data_len) bytes.
+    #[inline]
     pub(super) fn place(&mut self, place: &mut [u8], buffer: &mut LinearBuffer) -> Placed {
         self.padding = self.padding.saturating_sub(buffer.take(self.padding).len());
         let missing = place.get_mut(self.filled..).unwrap_or_default();
@@ -121,6 +124,7 @@ impl Pending {
     }
 
     /// `n` bytes were placed by the reader; as many as could have been are counted.
+    #[inline]
     pub(super) fn placed(&mut self, n: usize) -> usize {
         if self.padding > 0 {
             return 0;

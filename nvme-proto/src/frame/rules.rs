@@ -57,12 +57,20 @@ impl Rules {
     /// # Errors
     /// The first rule that is violated: type, direction and phase; the common header in the order of its bytes; the limits; the header digest;
     /// the rest of the header in the order of its bytes.
-    #[inline]
+    #[inline(always)]
     pub fn front(&self, bytes: &[u8]) -> Result<Front, ProtocolError> {
         let Some(common) = bytes.first_chunk() else { return Ok(Front::Need(CommonHeader::LEN)) };
         let shape = self.shape(common)?;
-        let end = shape.header_end();
-        let Some(header) = bytes.get(..end) else { return Ok(Front::Need(end)) };
+        Ok(match self.header(&shape, bytes)? {
+            Some(header) => Front::Header(header, shape),
+            None => Front::Need(shape.header_end()),
+        })
+    }
+
+    /// The header of a PDU whose common header was judged; `None` if it and its digest are not all there.
+    #[inline(always)]
+    pub(super) fn header(&self, shape: &Shape, bytes: &[u8]) -> Result<Option<Header>, ProtocolError> {
+        let Some(header) = bytes.get(..shape.header_end()) else { return Ok(None) };
         if shape.header_digest
             && let Some((covered, digest)) = header.split_last_chunk()
         {
@@ -71,14 +79,14 @@ impl Rules {
                 return Err(ProtocolError::new(shape.pdu_type, Rule::HeaderDigest, received));
             }
         }
-        Ok(Front::Header(Header::from_shape(&shape, header)?, shape))
+        Ok(Some(Header::from_shape(shape, header)?))
     }
 
     /// Judges a common header: everything that its 8 bytes tell.
     ///
     /// # Errors
     /// The first rule that is violated.
-    #[inline]
+    #[inline(always)]
     pub fn shape(&self, common: &[u8; CommonHeader::LEN]) -> Result<Shape, ProtocolError> {
         let common = CommonHeader::decode(common);
         let pdu_type = known(common.code)?;

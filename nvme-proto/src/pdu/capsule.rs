@@ -48,10 +48,15 @@ impl CapsuleCmd {
     }
 
     #[inline]
-    const fn write_specific(&self, bytes: &mut [u8; 72]) {
+    fn bytes_behind(&self, common: [u8; 8]) -> [u8; 72] {
+        let mut bytes = [0; Self::LEN];
+        if let Some(front) = bytes.first_chunk_mut() {
+            *front = common;
+        }
         if let Some(sqe) = bytes.last_chunk_mut() {
             *sqe = self.sqe;
         }
+        bytes
     }
 
     const fn data_len(&self) -> Option<u32> {
@@ -101,10 +106,15 @@ impl CapsuleResp {
     }
 
     #[inline]
-    const fn write_specific(&self, bytes: &mut [u8; 24]) {
+    fn bytes_behind(&self, common: [u8; 8]) -> [u8; 24] {
+        let mut bytes = [0; Self::LEN];
+        if let Some(front) = bytes.first_chunk_mut() {
+            *front = common;
+        }
         if let Some(cqe) = bytes.last_chunk_mut() {
             *cqe = self.cqe;
         }
+        bytes
     }
 
     const fn data_len(&self) -> Option<u32> {

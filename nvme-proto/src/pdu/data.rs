@@ -72,8 +72,8 @@ impl H2cData {
     }
 
     #[inline]
-    const fn write_specific(&self, bytes: &mut [u8; 24]) {
-        write(bytes, self.command_id, self.transfer_tag, self.offset, self.len);
+    fn bytes_behind(&self, common: [u8; 8]) -> [u8; 24] {
+        bytes(common, self.command_id, self.transfer_tag, self.offset, self.len)
     }
 
     #[inline]
@@ -161,8 +161,8 @@ impl C2hData {
     }
 
     #[inline]
-    const fn write_specific(&self, bytes: &mut [u8; 24]) {
-        write(bytes, self.command_id, 0, self.offset, self.len);
+    fn bytes_behind(&self, common: [u8; 8]) -> [u8; 24] {
+        bytes(common, self.command_id, 0, self.offset, self.len)
     }
 
     #[inline]
@@ -174,24 +174,35 @@ impl C2hData {
 pdu_header!(C2hData, 24, PduType::C2hData);
 
 /// The fields that H2CData, C2HData and R2T have at the same places: common header, two identifiers, offset, length.
+///
+/// Loaded and stored whole: put together from their bytes they would cost twice as much.
 #[inline(always)]
 pub(super) fn take(bytes: &[u8; 24]) -> (Envelope, u16, u16, u32, u32) {
-    let b = bytes;
+    let ([_, _, ids, offset, len, _], _) = bytes.as_chunks::<4>() else { return NOTHING };
+    let ([id, tag], _) = ids.as_chunks::<2>() else { return NOTHING };
     (
         super::header::common(bytes).envelope(),
-        u16::from_le_bytes([b[8], b[9]]),
-        u16::from_le_bytes([b[10], b[11]]),
-        u32::from_le_bytes([b[12], b[13], b[14], b[15]]),
-        u32::from_le_bytes([b[16], b[17], b[18], b[19]]),
+        u16::from_le_bytes(*id),
+        u16::from_le_bytes(*tag),
+        u32::from_le_bytes(*offset),
+        u32::from_le_bytes(*len),
     )
 }
 
+/// Not reached: 24 bytes are six times four.
+const NOTHING: (Envelope, u16, u16, u32, u32) = (Envelope::plain(PduType::R2t, 0), 0, 0, 0, 0);
+
+/// The header with these fields.
 #[inline(always)]
-pub(super) const fn write(bytes: &mut [u8; 24], command_id: u16, transfer_tag: u16, offset: u32, len: u32) {
-    [bytes[8], bytes[9]] = command_id.to_le_bytes();
-    [bytes[10], bytes[11]] = transfer_tag.to_le_bytes();
-    [bytes[12], bytes[13], bytes[14], bytes[15]] = offset.to_le_bytes();
-    [bytes[16], bytes[17], bytes[18], bytes[19]] = len.to_le_bytes();
+pub(super) fn bytes(common: [u8; 8], command_id: u16, transfer_tag: u16, offset: u32, len: u32) -> [u8; 24] {
+    let middle = u64::from(command_id) | u64::from(transfer_tag) << 16 | u64::from(offset) << 32;
+    let mut bytes = [0; 24];
+    if let ([a, b, c], _) = bytes.as_chunks_mut::<8>() {
+        *a = common;
+        *b = middle.to_le_bytes();
+        *c = u64::from(len).to_le_bytes();
+    }
+    bytes
 }
 
 /// Offset and length, in the order of their bytes.

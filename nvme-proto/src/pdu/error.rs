@@ -185,12 +185,14 @@ impl ProtocolError {
     /// A PDU of type `pdu_type` violates `rule` by saying `found`. Everything else follows from the rule.
     #[must_use]
     #[cold]
+    #[inline]
     pub const fn new(pdu_type: PduType, rule: Rule, found: u32) -> Self {
         Self::with_code(pdu_type.code(), rule, found)
     }
 
     /// The same for a type that may be reserved.
     #[cold]
+    #[inline]
     pub(crate) const fn with_code(code: u8, rule: Rule, found: u32) -> Self {
         let (mut at, mut fes, _) = rule.entry();
         match (rule, PduType::from_code(code)) {

@@ -57,6 +57,24 @@ macro_rules! pdu_header {
             /// The first [`Rule`](crate::pdu::Rule) that the header violates, by the offset of the byte at fault.
             #[inline]
             pub fn decode(bytes: &[u8; Self::LEN]) -> Result<Self, crate::pdu::ProtocolError> {
+                // What is wrong is found out apart, so that what is right costs no more than the checks.
+                if !Self::is_right(bytes) {
+                    return Self::refused(bytes);
+                }
+                Ok(Self::from_bytes(bytes))
+            }
+
+            #[inline(always)]
+            fn is_right(bytes: &[u8; Self::LEN]) -> bool {
+                match crate::pdu::header::alone(bytes, $pdu_type) {
+                    Ok(shape) => Self::from_bytes(bytes).check(&shape).is_ok(),
+                    Err(_) => false,
+                }
+            }
+
+            #[cold]
+            #[inline(never)]
+            fn refused(bytes: &[u8; Self::LEN]) -> Result<Self, crate::pdu::ProtocolError> {
                 let shape = crate::pdu::header::alone(bytes, $pdu_type)?;
                 let header = Self::from_bytes(bytes);
                 header.check(&shape)?;
@@ -66,13 +84,8 @@ macro_rules! pdu_header {
             /// The header as bytes, without its digest. Reserved bytes are 0.
             #[must_use]
             #[inline]
-            pub const fn encode(&self) -> [u8; Self::LEN] {
-                let mut bytes = [0; Self::LEN];
-                if let Some(common) = bytes.first_chunk_mut() {
-                    *common = self.envelope.common($pdu_type).encode();
-                }
-                self.write_specific(&mut bytes);
-                bytes
+            pub fn encode(&self) -> [u8; Self::LEN] {
+                self.bytes_behind(self.envelope.common($pdu_type).encode())
             }
         }
 
@@ -201,13 +214,15 @@ impl Header {
     }
 
     /// The header of a PDU whose common header was checked; `bytes` have to be as long as the header is.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn from_shape(shape: &Shape, bytes: &[u8]) -> Result<Self, ProtocolError> {
-        // Not reached where the callers keep their word.
-        let short = ProtocolError::new(shape.pdu_type, Rule::PduLen, shape.pdu_len);
         macro_rules! take {
             ($header:ident) => {{
-                let header = $header::from_bytes(bytes.first_chunk().ok_or(short)?);
+                let Some(bytes) = bytes.first_chunk() else {
+                    // Not reached where the callers keep their word.
+                    return Err(ProtocolError::new(shape.pdu_type, Rule::PduLen, shape.pdu_len));
+                };
+                let header = $header::from_bytes(bytes);
                 header.check(shape)?;
                 Ok(Self::$header(header))
             }};

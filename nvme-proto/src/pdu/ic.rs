@@ -81,8 +81,8 @@ impl IcReq {
         check(PduType::IcReq, self.version, self.data_alignment)
     }
 
-    const fn write_specific(&self, bytes: &mut [u8; 128]) {
-        write(bytes, self.version, self.data_alignment, self.dgst, self.max_r2t);
+    fn bytes_behind(&self, common: [u8; 8]) -> [u8; 128] {
+        bytes(common, self.version, self.data_alignment, self.dgst, self.max_r2t)
     }
 
     const fn data_len(&self) -> Option<u32> {
@@ -188,8 +188,8 @@ impl IcResp {
         Ok(())
     }
 
-    const fn write_specific(&self, bytes: &mut [u8; 128]) {
-        write(bytes, self.version, self.data_alignment, self.dgst, self.max_h2c_data);
+    fn bytes_behind(&self, common: [u8; 8]) -> [u8; 128] {
+        bytes(common, self.version, self.data_alignment, self.dgst, self.max_h2c_data)
     }
 
     const fn data_len(&self) -> Option<u32> {
@@ -214,11 +214,16 @@ const fn take(bytes: &[u8; 128]) -> (Envelope, u16, u8, u8, u32) {
     (envelope, u16::from_le_bytes([v0, v1]), alignment, dgst, u32::from_le_bytes([e, f, g, h]))
 }
 
-const fn write(bytes: &mut [u8; 128], version: u16, alignment: u8, dgst: u8, number: u32) {
+const fn bytes(common: [u8; 8], version: u16, alignment: u8, dgst: u8, number: u32) -> [u8; 128] {
+    let mut bytes = [0; 128];
+    if let Some(front) = bytes.first_chunk_mut() {
+        *front = common;
+    }
     [bytes[8], bytes[9]] = version.to_le_bytes();
     bytes[10] = alignment;
     bytes[11] = dgst;
     [bytes[12], bytes[13], bytes[14], bytes[15]] = number.to_le_bytes();
+    bytes
 }
 
 const fn check(pdu_type: PduType, version: u16, alignment: u8) -> Result<(), ProtocolError> {

@@ -1,7 +1,7 @@
 //! Ready to Transfer.
 
 use super::common::{Envelope, Shape};
-use super::data::{take, write};
+use super::data::{bytes, take};
 use super::error::{ProtocolError, Rule};
 use super::header::pdu_header;
 use super::kind::PduType;
@@ -67,8 +67,8 @@ impl R2t {
     }
 
     #[inline]
-    const fn write_specific(&self, bytes: &mut [u8; 24]) {
-        write(bytes, self.command_id, self.transfer_tag, self.offset, self.len);
+    fn bytes_behind(&self, common: [u8; 8]) -> [u8; 24] {
+        bytes(common, self.command_id, self.transfer_tag, self.offset, self.len)
     }
 
     const fn data_len(&self) -> Option<u32> {

@@ -88,7 +88,7 @@ impl TermReq {
     /// The header as bytes. Reserved bytes are 0.
     #[must_use]
     #[inline]
-    pub const fn encode(&self) -> [u8; Self::LEN] {
+    pub fn encode(&self) -> [u8; Self::LEN] {
         let [c0, c1, c2, c3, c4, c5, c6, c7] = self.envelope.common(Self::type_of(self.sender)).encode();
         let [s0, s1] = self.fes.0.to_le_bytes();
         let [i0, i1, i2, i3] = self.fei.to_le_bytes();
