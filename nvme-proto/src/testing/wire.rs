@@ -181,7 +181,7 @@ pub fn frame(input: &[u8]) -> usize {
         [usize::from(*a), usize::from(*b), usize::from(*c).saturating_mul(16)].map(|size| size.max(1));
     let test = Test { rules, format, limits, stream: &stream, sizes };
 
-    let at_once = test.whole(1 << 15, &[stream.len().max(1)]);
+    let at_once = test.whole(stream.len(), &[stream.len().max(1)]);
     assert_eq!(test.whole(0, &sizes), at_once);
     assert_eq!(test.whole(300, &[1]), at_once);
     assert_eq!(test.lent(64), at_once);
@@ -195,7 +195,7 @@ pub fn frame(input: &[u8]) -> usize {
     for (header, data, _) in &at_once.0 {
         let again = encode_verbatim(header, data);
         let receiver = rules.receiver;
-        let mut framer = Framer::with_capacity(receiver, limits, 1 << 14);
+        let mut framer = Framer::with_capacity(receiver, limits, again.len());
         if !header.pdu_type().is_handshake() {
             framer.ready(format, limits);
         }
