@@ -189,5 +189,6 @@ fn guest_arguments(args: &Args, device: &Path, guest: Guest) -> Guest {
     if args.json {
         words.push("--json".to_owned());
     }
-    guest.args(words).deadline(Duration::from_secs(300) + 2 * args.runtime)
+    // A busy machine that emulates took 245 s for what an idle one does in 10.
+    guest.args(words).deadline(Duration::from_secs(900) + 2 * args.runtime)
 }

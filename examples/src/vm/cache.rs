@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use nix::fcntl::{Flock, FlockArg};
+use nix::unistd::{AccessFlags, access};
 
 /// Environment variable that moves the cache.
 pub const CACHE_VARIABLE: &str = "NVME_VM_CACHE";
@@ -37,8 +38,8 @@ impl FileError {
     }
 }
 
-/// The cache directory: `$NVME_VM_CACHE`, else `target/vm` of the workspace this was built from when that is still there,
-/// else the user's cache directory.
+/// The cache directory: `$NVME_VM_CACHE`, else `target/vm` of the workspace this was built from when that is still there and
+/// this user may write to it, else the user's cache directory.
 pub fn root() -> PathBuf {
     if let Some(root) = env::var_os(CACHE_VARIABLE).filter(|value| !value.is_empty()) {
         // apt and depmod are run in other folders and need an absolute path.
@@ -47,11 +48,18 @@ pub fn root() -> PathBuf {
     if let Some(workspace) =
         Path::new(env!("CARGO_MANIFEST_DIR")).parent().filter(|at| at.join("Cargo.toml").is_file())
     {
-        return workspace.join("target").join("vm");
+        let (target, vm) = (workspace.join("target"), workspace.join("target").join("vm"));
+        if [vm.as_path(), &target, workspace].into_iter().find(|at| at.is_dir()).is_some_and(is_writable) {
+            return vm;
+        }
     }
     let base = env::var_os("XDG_CACHE_HOME").filter(|value| !value.is_empty()).map(PathBuf::from);
     let base = base.or_else(|| env::home_dir().map(|home| home.join(".cache")));
     base.unwrap_or_else(env::temp_dir).join("nvme-vm")
+}
+
+fn is_writable(folder: impl AsRef<Path>) -> bool {
+    access(folder.as_ref(), AccessFlags::W_OK).is_ok()
 }
 
 /// An exclusive lock between processes and threads; given back on drop, also when the process dies.
