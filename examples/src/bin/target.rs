@@ -98,7 +98,11 @@ fn open(args: &Args) -> Result<OsTree, nvmet_configfs::OpenError> {
 }
 
 fn check(args: &Args) -> cli::Outcome {
-    let report = kernel::check(&Roots::default());
+    let mut roots = Roots::default();
+    if let Some(configfs) = args.root.as_ref().and_then(|root| root.parent()) {
+        roots.configfs = configfs.to_owned();
+    }
+    let report = kernel::check(&roots);
     let problems: Vec<String> = report.problems(Module::NvmetTcp).iter().map(ToString::to_string).collect();
     if args.json {
         return cli::print_json(&json!({

@@ -91,9 +91,12 @@ impl OsTree {
     pub fn open(root: impl AsRef<Path>) -> Result<Self, OpenError> {
         let root = root.as_ref();
         let tree = Self::open_unchecked(root).map_err(|error| match error {
-            OpenError::Os { source: Errno::ENOENT, path } => {
-                let mounted = path.parent().is_some_and(is_configfs);
-                if mounted { OpenError::NvmetNotLoaded { path } } else { OpenError::NotMounted { path } }
+            OpenError::Os { source: Errno::ENOENT, path } if path.parent().is_some_and(is_configfs) => {
+                OpenError::NvmetNotLoaded { path }
+            }
+            // Only where configfs belongs: nobody shall be told to mount it on just any directory.
+            OpenError::Os { source: Errno::ENOENT, path } if path.ends_with("config/nvmet") => {
+                OpenError::NotMounted { path }
             }
             other => other,
         })?;
@@ -300,8 +303,10 @@ mod tests {
         let (dir, _) = scratch();
         let error = OsTree::open(dir.path()).unwrap_err();
         assert!(matches!(error, OpenError::NotConfigfs { .. }), "{error}");
-        let error = OsTree::open(dir.path().join("nvmet")).unwrap_err();
+        let error = OsTree::open(dir.path().join("config/nvmet")).unwrap_err();
         assert!(error.to_string().contains("mount -t configfs"), "{error}");
+        let error = OsTree::open(dir.path().join("elsewhere")).unwrap_err();
+        assert!(matches!(error, OpenError::Os { source: Errno::ENOENT, .. }), "{error}");
     }
 
     #[test]
