@@ -3,13 +3,18 @@
 //! # Layers
 //!
 //! ```text
-//!   discovery::LogReader          what to read next; ends with a log of one generation      (no I/O: it is told the bytes)
+//!   host   controller   discovery::LogReader   auth      state machines: bytes and commands in, bytes and events out; no I/O, no clock
 //!   -----------------------
-//!   connect   identify   discovery   status      structures: views over bytes, commands as dwords
+//!   frame                                                whole PDUs out of bytes, lent, placed or owned; PDUs into chains for one write
+//!   pdu   digest                                         the nine PDUs at fixed offsets; CRC-32C
 //!   -----------------------
-//!   types                                        names, identifiers, addresses: text and fields
+//!   command   fabrics   feature   event                  what entries and completions mean
+//!   identify   log   discovery   connect                 structures: views over bytes, read and written
+//!   sqe   cqe   sgl   status                             the 64 and 16 bytes of every command, every bit kept
 //!   -----------------------
-//!   error   (registry, layout)                   offsets in errors; numbers with names; fields at fixed offsets
+//!   types   tls                                          names, identifiers, addresses, keys: text and fields
+//!   -----------------------
+//!   error   (registry, layout, bits)                     offsets in errors; numbers with names; fields at fixed offsets
 //! ```
 //!
 //! Each layer uses those below it only.
