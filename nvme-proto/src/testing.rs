@@ -8,6 +8,7 @@
 mod auth;
 mod commands;
 mod log_pages;
+mod machines;
 mod properties;
 mod strategies;
 mod wire;
@@ -17,6 +18,7 @@ pub use commands::{admin_command, commands, cqe, fabrics_command, io_command, sg
 pub use log_pages::{
     ana_log, extended_discovery_entry, extended_discovery_log, identify_controller, log_pages, namespace_ids,
 };
+pub use machines::{controller_machine, host_machine};
 pub use properties::{text, views};
 pub use strategies::{
     discovery_entry, discovery_log, host_id, host_nqn, ip_traddr, nqn, nqn_text, nsid, status, subsys_nqn,

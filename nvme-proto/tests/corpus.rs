@@ -51,3 +51,13 @@ fn proto_commands() {
 fn log_pages() {
     replay("log_pages", nvme_proto::testing::log_pages);
 }
+
+#[test]
+fn host_machine() {
+    replay("host_machine", nvme_proto::testing::host_machine);
+}
+
+#[test]
+fn controller_machine() {
+    replay("controller_machine", nvme_proto::testing::controller_machine);
+}

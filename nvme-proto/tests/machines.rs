@@ -345,6 +345,16 @@ fn a_cut_at_every_byte_changes_nothing() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
+    #[test]
+    fn a_host_takes_any_operations(data in proptest::collection::vec(any::<u8>(), 0..600)) {
+        nvme_proto::testing::host_machine(&data);
+    }
+
+    #[test]
+    fn a_controller_takes_any_operations(data in proptest::collection::vec(any::<u8>(), 0..600)) {
+        nvme_proto::testing::controller_machine(&data);
+    }
+
     /// Any sequence of pieces, any digests, alignments and windows.
     #[test]
     fn pieces_of_any_length(
