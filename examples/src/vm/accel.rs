@@ -37,7 +37,7 @@ impl Accel {
             Self::Kvm => ["-accel", "kvm", "-cpu", "host"],
             // Without cx16=off about half of the 6.12 guests die at boot in a double fault: QEMU's emulation of
             // cmpxchg16b goes wrong there.
-            Self::Tcg => ["-accel", "tcg,thread=multi", "-cpu", "max,cx16=off"],
+            Self::Tcg => ["-accel", "tcg,thread=single", "-cpu", "max,cx16=off"],
         }
     }
 }
