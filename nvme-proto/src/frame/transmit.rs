@@ -75,7 +75,7 @@ impl<D: AsRef<[u8]>> Transmit<D> {
         let mut pdu = Self { head, zeros: 0, tail: [0; 4], tail_len: 0, data, sent: 0 };
         let bytes = pdu.data.as_ref();
         if !bytes.is_empty() && pdu_type.defined_flags().contains(Flags::DDGSTF) {
-            pdu.zeros = envelope.data_offset.saturating_sub(128);
+            pdu.zeros = envelope.data_offset.saturating_sub(Head::MAX_PLACE);
             if envelope.flags.contains(Flags::DDGSTF) {
                 pdu.tail = crc32c(bytes).to_le_bytes();
                 pdu.tail_len = 4;
@@ -84,7 +84,7 @@ impl<D: AsRef<[u8]>> Transmit<D> {
         pdu
     }
 
-    /// Its slices: header with its digest and padding; padding beyond byte 128, which no [`Format`] makes; data; data digest. Any but the first may
+    /// Its slices: header with its digest and padding; padding beyond byte 144, which no [`Format`] makes; data; data digest. Any but the first may
     /// be empty.
     #[must_use]
     #[inline]

@@ -4,7 +4,7 @@ use super::flags::Flags;
 use super::header::PduHeader;
 use crate::digest::crc32c;
 
-/// The front of a PDU as bytes: header, header digest, and padding up to the data. At most 128 bytes.
+/// The front of a PDU as bytes: header, header digest, and padding up to the data. At most 144 bytes.
 ///
 /// ```
 /// use nvme_proto::digest::Digests;
@@ -22,13 +22,14 @@ pub struct Head {
 }
 
 impl Head {
-    /// The longest one: ICReq, ICResp, and the largest alignment there is.
-    pub const MAX_LEN: usize = 128;
+    /// The longest one that a format makes: 76 bytes of header and digest, aligned to 72.
+    pub const MAX_LEN: usize = 144;
+    pub(crate) const MAX_PLACE: u8 = 144;
 
     /// Of a header whose FLAGS, PDO and PLEN are set: [`Format::apply`](super::Format::apply) sets them.
     ///
     /// The digest is computed if HDGSTF says that there is one. No format makes more padding than fits; where a PDO that was decoded is beyond
-    /// 128, the padding ends there.
+    /// 144, the padding ends there.
     #[must_use]
     #[inline]
     pub fn of<H: PduHeader>(header: &H) -> Self {
@@ -50,7 +51,7 @@ impl Head {
         }
         let has_place = !pdu_type.is_handshake() && !pdu_type.is_termination();
         if has_place && envelope.pdu_len > u32::from(head.len) {
-            head.len = envelope.data_offset.clamp(head.len, 128);
+            head.len = envelope.data_offset.clamp(head.len, Self::MAX_PLACE);
         }
         head
     }
@@ -88,6 +89,9 @@ mod tests {
             head.as_bytes().len()
         };
         assert_eq!([len(0, 0), len(31, 0), len(0, 512), len(15, 512), len(31, 512)], [76, 76, 76, 128, 128]);
+        // Alignments of 68 and 72 bytes are the ones that need most.
+        assert_eq!([len(16, 512), len(17, 512)], [136, 144]);
+        assert!((0..32).all(|field| len(field, 512) <= Head::MAX_LEN));
         let head = |header: R2t| Head::of(&header).as_bytes().len();
         let mut r2t = R2t::new(1, 2, 0, 4);
         assert_eq!(head(r2t), 24);
