@@ -2,6 +2,7 @@
 
 pub mod cli;
 pub mod create;
+pub mod dissect;
 pub mod filesystem;
 pub mod guide;
 pub mod host;

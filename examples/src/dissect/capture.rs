@@ -7,7 +7,6 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use etherparse::{EtherType, LaxNetSlice, LaxSlicedPacket, TransportSlice};
-use pcap_parser::traits::PcapReaderIterator;
 use pcap_parser::{Block, Linktype, PcapBlockOwned, PcapError, create_reader};
 
 /// Room for one block of a capture file; a longer one cannot be read.
@@ -44,10 +43,8 @@ pub struct Segment<'a> {
     pub sequence: u32,
     /// A connection begins.
     pub syn: bool,
-    /// The sender has no more.
-    pub fin: bool,
-    /// The sender gave up.
-    pub reset: bool,
+    /// The sequence number that the sender expects next: everything before it has reached it.
+    pub acknowledged: Option<u32>,
     /// The payload that was captured.
     pub payload: &'a [u8],
     /// Bytes of payload that were sent and are not in the capture (cut by a snapshot length).
@@ -103,10 +100,7 @@ struct Interface {
 ///
 /// # Errors
 /// [`CaptureError`]; segments before the broken place have been handed over.
-pub fn read(
-    path: &Path,
-    mut segment: impl FnMut(Segment<'_>) -> io::Result<()>,
-) -> Result<(), CaptureError> {
+pub fn read(path: &Path, mut segment: impl FnMut(Segment<'_>) -> io::Result<()>) -> Result<(), CaptureError> {
     let file = File::open(path).map_err(|source| CaptureError::Open { path: path.to_owned(), source })?;
     let broken = |at, what| CaptureError::Broken { path: path.to_owned(), at, what };
     let mut reader = create_reader(BLOCK_CAPACITY, file)
@@ -114,25 +108,29 @@ pub fn read(
     let mut at = 0u64;
     let mut interfaces: Vec<Interface> = Vec::new();
     loop {
-        match reader.next() {
+        let have = reader.data().len();
+        let consumed = match reader.next() {
             Ok((len, block)) => {
                 block_segments(&block, &mut interfaces, &mut segment)?;
-                at += len as u64;
-                reader.consume(len);
+                Some(len)
             }
             Err(PcapError::Eof) => return Ok(()),
-            Err(PcapError::Incomplete(_)) if reader.reader_exhausted() => {
-                return Err(CaptureError::Truncated { path: path.to_owned(), at });
-            }
-            Err(PcapError::Incomplete(_)) => {
-                reader.refill().map_err(|_| broken(at, "a block is longer than 1 MiB, or the file cannot be read"))?;
-            }
+            Err(PcapError::Incomplete(_)) => None,
             Err(PcapError::UnexpectedEof) => {
                 return Err(CaptureError::Truncated { path: path.to_owned(), at });
             }
             Err(PcapError::BufferTooSmall) => return Err(broken(at, "a block is longer than 1 MiB")),
             Err(PcapError::ReadError) => return Err(broken(at, "the file cannot be read")),
             Err(_) => return Err(broken(at, "this is no block of a capture file")),
+        };
+        if let Some(len) = consumed {
+            at += len as u64;
+            reader.consume(len);
+            continue;
+        }
+        reader.refill().map_err(|_| broken(at, "the file cannot be read"))?;
+        if reader.data().len() == have && !reader.reader_exhausted() {
+            return Err(broken(at, "a block is longer than 1 MiB"));
         }
     }
 }
@@ -253,8 +251,7 @@ fn tcp(link: Linktype, data: &[u8]) -> Option<Found<'_>> {
             to: SocketAddr::new(to, tcp.destination_port()),
             sequence: tcp.sequence_number(),
             syn: tcp.syn(),
-            fin: tcp.fin(),
-            reset: tcp.rst(),
+            acknowledged: tcp.ack().then(|| tcp.acknowledgment_number()),
             payload,
             missing: 0,
         },

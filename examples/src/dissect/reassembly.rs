@@ -1,5 +1,8 @@
 //! The byte stream of one direction of a TCP connection out of its segments: retransmissions and overlaps are dropped,
 //! what came early waits, what never came is a gap.
+//!
+//! A stream begins at its SYN. Where that is not in the capture, the first segments are held for a while, so that the one that comes first in
+//! the stream need not come first in the file.
 
 use std::collections::BTreeMap;
 
@@ -8,63 +11,125 @@ use super::capture::{Segment, Time};
 /// Bytes that may wait for a missing segment; beyond that the missing ones are given up as a gap.
 pub const WINDOW: usize = 8 << 20;
 
+/// Bytes that are held at the beginning of a stream whose SYN was not seen.
+pub const OPENING: usize = 64 << 10;
+
+/// Segments that may wait, each of which costs memory of its own.
+const SEGMENTS: usize = 1 << 16;
+
 /// What a segment adds to the stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Piece {
-    /// The next bytes, captured at this time.
-    Bytes(Time, Vec<u8>),
+    /// The next bytes, captured at this time, and what their sender had received by then ([`Segment::acknowledged`]).
+    Bytes(Time, Option<u32>, Vec<u8>),
     /// So many bytes are not in the capture.
     Gap(Time, u64),
+}
+
+#[derive(Clone, Debug)]
+struct Waiting {
+    time: Time,
+    acknowledged: Option<u32>,
+    bytes: Vec<u8>,
 }
 
 /// One direction of a connection.
 #[derive(Clone, Debug, Default)]
 pub struct Stream {
-    /// Position of the next byte; counts from the first byte seen.
+    /// Position of the next byte; counts from the first byte.
     next: u64,
-    /// Sequence number of position 0.
+    /// Sequence number of position 0, once that is settled.
     base: Option<u32>,
+    /// Whether the SYN was seen.
+    opened: bool,
+    /// Before the base is settled: segments by their distance from the first one, offset so that it is positive.
+    opening: BTreeMap<i64, (u32, Waiting)>,
     /// What came early, by position.
-    waiting: BTreeMap<u64, (Time, Vec<u8>)>,
-    /// Bytes in `waiting`.
+    waiting: BTreeMap<u64, Waiting>,
+    /// Bytes in `opening` and `waiting`.
     held: usize,
+    /// A place that the sender has passed, although not all bytes before it are in the capture (cut segments).
+    passed: Option<(u64, Time)>,
 }
 
 impl Stream {
+    /// Whether this SYN belongs to another connection on the same ports.
+    pub fn is_other(&self, segment: &Segment<'_>) -> bool {
+        let first = segment.sequence.wrapping_add(1);
+        segment.syn && self.base.is_some_and(|base| base != first)
+    }
+
+    /// Whether it is known where the stream begins: its SYN was seen.
+    pub const fn is_opened(&self) -> bool {
+        self.opened
+    }
+
+    /// Bytes that wait.
+    pub const fn held(&self) -> usize {
+        self.held
+    }
+
     /// Takes a segment and gives what can be read now.
     pub fn push(&mut self, segment: &Segment<'_>) -> Vec<Piece> {
         let first = segment.sequence.wrapping_add(u32::from(segment.syn));
-        if segment.syn {
-            // A new connection on the same ports begins anew.
-            *self = Self { base: Some(first), ..Self::default() };
+        let waiting = Waiting {
+            time: segment.time,
+            acknowledged: segment.acknowledged,
+            bytes: segment.payload.to_vec(),
+        };
+        if segment.syn && self.base.is_none() {
+            self.opened = true;
+            self.settle(first);
         }
-        let base = *self.base.get_or_insert(first);
-        let Some(start) = self.position(first.wrapping_sub(base)) else { return Vec::new() };
-        self.hold(start, segment.time, segment.payload);
-        let mut pieces = self.ready();
-        if segment.missing > 0 {
-            // Cut by the capture: what follows cannot be awaited.
-            let end = start + (segment.payload.len() + segment.missing) as u64;
-            pieces.extend(self.give_up(end, segment.time));
+        match self.base {
+            Some(base) => self.place(base, first, waiting, segment.missing),
+            None => {
+                let start = self.opening.values().next().map_or(first, |(start, _)| *start);
+                let anchor = self.opening.keys().next().copied().unwrap_or(0);
+                let key = anchor + i64::from(first.wrapping_sub(start).cast_signed());
+                let empty = waiting.bytes.is_empty() && segment.missing == 0;
+                if !empty
+                    && self.opening.get(&key).is_none_or(|(_, old)| old.bytes.len() < waiting.bytes.len())
+                {
+                    self.held += waiting.bytes.len();
+                    if let Some((_, old)) = self.opening.insert(key, (first, waiting)) {
+                        self.held -= old.bytes.len();
+                    }
+                }
+                if self.held > OPENING || segment.missing > 0 || self.opening.len() > 256 {
+                    self.begin();
+                    if let Some(base) = self.base {
+                        let end = first.wrapping_add(u32::try_from(segment.payload.len()).unwrap_or(0));
+                        let nothing = Waiting { time: segment.time, acknowledged: None, bytes: Vec::new() };
+                        self.place(base, end, nothing, segment.missing);
+                    }
+                }
+            }
         }
-        while self.held > WINDOW {
-            let Some(first) = self.waiting.keys().next().copied() else { break };
-            pieces.extend(self.give_up(first, segment.time));
-        }
-        pieces
+        self.read(segment.time)
     }
 
     /// Ends the stream: what still waits comes behind a gap.
     pub fn finish(&mut self) -> Vec<Piece> {
-        let mut pieces = Vec::new();
-        while let Some((&first, &(time, _))) = self.waiting.iter().next() {
+        self.begin();
+        let mut pieces = self.ready();
+        while let Some((first, time)) =
+            self.waiting.iter().next().map(|(first, waiting)| (*first, waiting.time))
+        {
             pieces.extend(self.give_up(first, time));
+        }
+        if let Some((place, time)) = self.passed.take() {
+            pieces.extend(self.give_up(place, time));
         }
         pieces
     }
 
-    /// The position of a sequence number, taken as near to the next byte as it can be; `None` when that is before the
-    /// beginning.
+    /// The position of a sequence number; `None` before anything is known, or when it is before the beginning.
+    pub fn position_of(&self, sequence: u32) -> Option<u64> {
+        self.position(sequence.wrapping_sub(self.base?))
+    }
+
+    /// The position of an offset from the base, taken as near to the next byte as it can be.
     fn position(&self, offset: u32) -> Option<u64> {
         let low = u32::try_from(self.next & u64::from(u32::MAX)).unwrap_or(0);
         // As a signed distance: ahead of the next byte, or behind it.
@@ -72,30 +137,77 @@ impl Stream {
         u64::try_from(i64::try_from(self.next).ok()?.checked_add(ahead)?).ok()
     }
 
-    fn hold(&mut self, start: u64, time: Time, payload: &[u8]) {
+    /// Begins at the earliest segment that is held, if there is one.
+    fn begin(&mut self) {
+        if let (None, Some(first)) = (self.base, self.opening.values().next().map(|(first, _)| *first)) {
+            self.settle(first);
+        }
+    }
+
+    fn settle(&mut self, base: u32) {
+        self.base = Some(base);
+        self.held = 0;
+        for (first, waiting) in std::mem::take(&mut self.opening).into_values() {
+            self.place(base, first, waiting, 0);
+        }
+    }
+
+    fn place(&mut self, base: u32, first: u32, waiting: Waiting, missing: usize) {
+        let Some(start) = self.position(first.wrapping_sub(base)) else { return };
+        let (time, len) = (waiting.time, waiting.bytes.len());
+        self.hold(start, waiting);
+        if missing > 0 {
+            let end = start + (len + missing) as u64;
+            self.passed = Some(self.passed.map_or((end, time), |old| old.max((end, time))));
+        }
+    }
+
+    fn hold(&mut self, start: u64, mut waiting: Waiting) {
         let skip = usize::try_from(self.next.saturating_sub(start)).unwrap_or(usize::MAX);
-        let Some(fresh) = payload.get(skip..).filter(|fresh| !fresh.is_empty()) else { return };
+        if skip >= waiting.bytes.len() {
+            return;
+        }
+        waiting.bytes.drain(..skip);
         let start = start.max(self.next);
-        let longer = self.waiting.get(&start).is_none_or(|(_, old)| old.len() < fresh.len());
+        let longer = self.waiting.get(&start).is_none_or(|old| old.bytes.len() < waiting.bytes.len());
         if longer {
-            self.held += fresh.len();
-            if let Some((_, old)) = self.waiting.insert(start, (time, fresh.to_vec())) {
-                self.held -= old.len();
+            self.held += waiting.bytes.len();
+            if let Some(old) = self.waiting.insert(start, waiting) {
+                self.held -= old.bytes.len();
             }
         }
+    }
+
+    fn read(&mut self, time: Time) -> Vec<Piece> {
+        let mut pieces = self.ready();
+        while self.held > WINDOW || self.waiting.len() > SEGMENTS {
+            let Some(first) = self.waiting.keys().next().copied() else { break };
+            pieces.extend(self.give_up(first, time));
+        }
+        // Cut by the capture: when all that comes before is there, what was cut is not awaited.
+        if let Some((place, _)) = self.passed {
+            let cut_at_next = self.waiting.keys().next().is_none_or(|first| *first >= place);
+            if place <= self.next {
+                self.passed = None;
+            } else if cut_at_next {
+                self.passed = None;
+                pieces.extend(self.give_up(place, time));
+            }
+        }
+        pieces
     }
 
     /// What follows on the last byte without a hole.
     fn ready(&mut self) -> Vec<Piece> {
         let mut pieces = Vec::new();
-        while let Some((&start, _)) = self.waiting.iter().next().filter(|(start, _)| **start <= self.next) {
-            let Some((time, mut bytes)) = self.waiting.remove(&start) else { break };
+        while let Some(start) = self.waiting.keys().next().copied().filter(|start| *start <= self.next) {
+            let Some(Waiting { time, acknowledged, mut bytes }) = self.waiting.remove(&start) else { break };
             self.held -= bytes.len();
             let known = usize::try_from(self.next - start).unwrap_or(usize::MAX).min(bytes.len());
             bytes.drain(..known);
             if !bytes.is_empty() {
                 self.next += bytes.len() as u64;
-                pieces.push(Piece::Bytes(time, bytes));
+                pieces.push(Piece::Bytes(time, acknowledged, bytes));
             }
         }
         pieces
@@ -127,8 +239,7 @@ mod tests {
             to: any,
             sequence,
             syn: false,
-            fin: false,
-            reset: false,
+            acknowledged: None,
             payload,
             missing: 0,
         }
@@ -136,7 +247,7 @@ mod tests {
 
     fn bytes(pieces: &[Piece]) -> Vec<u8> {
         let of = |piece: &Piece| match piece {
-            Piece::Bytes(_, bytes) => bytes.clone(),
+            Piece::Bytes(_, _, bytes) => bytes.clone(),
             Piece::Gap(_, n) => format!("<{n}>").into_bytes(),
         };
         pieces.iter().flat_map(of).collect()
@@ -170,6 +281,11 @@ mod tests {
         let mut s = stream(u32::MAX - 2);
         assert_eq!(bytes(&s.push(&segment(u32::MAX - 1, b"abcd"))), b"abcd");
         assert_eq!(bytes(&s.push(&segment(2, b"ef"))), b"ef");
+        // Before the SYN is known, too.
+        let mut s = Stream::default();
+        s.push(&segment(2, b"ef"));
+        s.push(&segment(u32::MAX - 1, b"abcd"));
+        assert_eq!(bytes(&s.finish()), b"abcdef");
     }
 
     #[test]
@@ -182,6 +298,15 @@ mod tests {
         let first = Segment { missing: 5, ..segment(1, b"ab") };
         assert_eq!(bytes(&cut.push(&first)), b"ab<5>");
         assert_eq!(bytes(&cut.push(&segment(8, b"h"))), b"h");
+    }
+
+    #[test]
+    fn the_end_of_a_cut_segment_is_a_gap_too() {
+        let mut s = stream(0);
+        s.push(&Segment { missing: 4, ..segment(3, b"c") });
+        assert_eq!(bytes(&s.push(&segment(1, b"ab"))), b"abc<4>");
+        let mut s = Stream::default();
+        assert_eq!(bytes(&s.push(&Segment { missing: 4, ..segment(3, b"c") })), b"c<4>");
     }
 
     #[test]
@@ -198,10 +323,19 @@ mod tests {
     }
 
     #[test]
-    fn a_new_connection_on_the_same_ports_begins_anew() {
-        let mut s = stream(0);
-        s.push(&segment(1, b"old"));
-        s.push(&Segment { syn: true, ..segment(5000, b"") });
-        assert_eq!(bytes(&s.push(&segment(5001, b"new"))), b"new");
+    fn the_beginning_may_come_late() {
+        let mut s = Stream::default();
+        assert_eq!(bytes(&s.push(&segment(103, b"cd"))), b"");
+        assert_eq!(bytes(&s.push(&segment(101, b"ab"))), b"");
+        assert_eq!(bytes(&s.push(&Segment { syn: true, ..segment(100, b"") })), b"abcd");
+        assert!(s.is_opened());
+        // A retransmitted SYN is the same connection, one with another number is not.
+        assert!(!s.is_other(&Segment { syn: true, ..segment(100, b"") }));
+        assert!(s.is_other(&Segment { syn: true, ..segment(5000, b"") }));
+        // Without any SYN what came first is the beginning.
+        let mut s = Stream::default();
+        s.push(&segment(103, b"cd"));
+        s.push(&segment(101, b"ab"));
+        assert_eq!((bytes(&s.finish()), s.is_opened()), (b"abcd".to_vec(), false));
     }
 }
