@@ -14,7 +14,7 @@ use super::authentication::{Keys, Proof, Transaction};
 use super::capture::Time;
 use super::commands::{Command, Commands, Keep};
 use super::content::{self, Content, Queue};
-use super::direction::{Direction, End, Step};
+use super::direction::{Direction, End, Lost, Step};
 use super::event::{Completeness, Event, Passed, SeenPdu, Sink, Start, Violation, What, Why};
 use super::fields::Fields;
 use super::structures;
@@ -87,7 +87,9 @@ impl Connection {
         keys: &Keys,
         sink: &mut Sink<'_>,
     ) -> io::Result<()> {
-        self.direction(from).gap(missing);
+        if self.direction(from).gap(missing) == Lost::Pdus {
+            self.unsettled(from);
+        }
         self.run(from, time, End::Open, keys, sink)
     }
 

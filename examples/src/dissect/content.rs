@@ -52,12 +52,16 @@ impl fmt::Display for Content {
         f.write_str(&self.title)?;
         let fields = self.fields.to_string();
         if !fields.is_empty() {
-            let separator = if self.title.is_empty() { "" } else { ": " };
+            let separator = match &self.title {
+                title if title.is_empty() => "",
+                title if title.contains(": ") => ", ",
+                _ => ": ",
+            };
             write!(f, "{separator}{fields}")?;
         }
-        match &self.data {
-            Some(data) => write!(f, "; {data}"),
-            None => Ok(()),
+        match self.data.as_ref().map(ToString::to_string) {
+            Some(data) if !data.is_empty() => write!(f, "; {data}"),
+            _ => Ok(()),
         }
     }
 }

@@ -119,7 +119,7 @@ impl Direction {
     }
 
     /// So many bytes are missing. The part of them that belongs to the data of a PDU whose header is there is filled with zeros.
-    pub fn gap(&mut self, missing: u64) {
+    pub fn gap(&mut self, missing: u64) -> Lost {
         let have = self.pending().len();
         if let (State::Aligned, Some(len)) = (self.state, self.pdu_len()) {
             let rest = len.saturating_sub(have) as u64;
@@ -127,15 +127,20 @@ impl Direction {
             self.completeness = Completeness::Holes;
             self.buffer.resize(self.buffer.len() + usize::try_from(filled).unwrap_or(0), 0);
             self.missing_behind = missing - filled;
+            if missing == filled { Lost::Data } else { Lost::Pdus }
         } else {
             let (before, why) = match self.state {
                 State::Looking { passed, why } if passed > 0 => (passed, why),
                 _ => (0, Why::Missing),
             };
+            if self.awaits_handshake() {
+                self.guess();
+            }
             let passed = have as u64 + missing;
             self.buffer.truncate(self.start);
             self.position += passed;
             self.state = State::Looking { passed: before + passed, why };
+            Lost::Pdus
         }
     }
 
@@ -281,6 +286,15 @@ impl Direction {
         };
         if follows { Verdict::Pdu } else { Verdict::No }
     }
+}
+
+/// What is missing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lost {
+    /// Data of one PDU.
+    Data,
+    /// More than that: whole PDUs, maybe.
+    Pdus,
 }
 
 /// Whether more will come.

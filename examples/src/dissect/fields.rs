@@ -90,10 +90,10 @@ fn split_top(text: &str) -> Vec<&str> {
 
 fn debug_value(text: &str) -> Value {
     serde_json::from_str(text).ok().filter(|value: &Value| !value.is_object()).unwrap_or_else(|| {
-        // `Some("x")` and the like: the value is what counts.
-        let inner = text.strip_prefix("Some(").or_else(|| text.strip_prefix("Ok("));
-        match inner.and_then(|inner| inner.strip_suffix(')')) {
-            Some(inner) => debug_value(inner),
+        // `Some("x")`, `Version(1.3.0)`: the value is what counts.
+        let inner = text.strip_suffix(')').and_then(|text| text.split_once('('));
+        match inner.filter(|(name, _)| name.chars().all(char::is_alphanumeric)) {
+            Some((_, inner)) => debug_value(inner),
             None if text == "None" => Value::Null,
             None => text.into(),
         }

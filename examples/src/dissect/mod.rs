@@ -8,6 +8,7 @@
 //! | [`direction`] | bytes | PDUs, violations of what each must obey |
 //! | [`connection`], [`commands`], [`authentication`] | PDUs | commands, transfers, completions; violations of what they must obey together |
 //! | [`content`], [`structures`], [`fields`] | entries and data | titles and named values |
+//! | [`record`] | bytes of two ends | a capture file, for tests |
 //! | [`output`] | events | lines of text, or JSON |
 //!
 //! Memory is bounded whatever the file holds: by the windows of [`reassembly`], by [`MAX_FLOWS`], and by the longest PDU that is taken.
@@ -23,6 +24,7 @@ pub mod fields;
 pub mod flow;
 pub mod output;
 pub mod reassembly;
+pub mod record;
 pub mod structures;
 
 use std::collections::HashMap;

@@ -2,8 +2,9 @@
 //!
 //! | command | what it does |
 //! |---|---|
-//! | `test` | `check`, `fuzz`, the guide in QEMU, `matrix` |
+//! | `test` | `check`, `tshark`, `fuzz`, the guide in QEMU, `matrix` |
 //! | `check` | formatting, lints, docs, tests, `no_std`, packages |
+//! | `tshark` | our decoder and encoder against tshark's decoder |
 //! | `fuzz [SECONDS] [TARGET…]` | each fuzz target for some seconds, from its corpus |
 //! | `matrix [RELEASE…]` | the test cases on real kernels |
 //! | `boot RELEASE PROGRAM [ARG…]` | any program on a real kernel |
@@ -17,6 +18,7 @@ mod guide;
 mod matrix;
 mod steps;
 mod toolchain;
+mod tshark;
 mod workspace;
 
 use std::path::PathBuf;
@@ -45,10 +47,12 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Task {
-    /// Everything: check, fuzz, the guide in QEMU, and matrix
+    /// Everything: check, tshark, fuzz, the guide in QEMU, and matrix
     Test,
     /// Formatting, lints, docs, tests, no_std and packages; needs no kernel
     Check,
+    /// Compares our decoder and encoder with tshark's decoder, field by field
+    Tshark,
     /// Runs fuzz targets from their corpora
     Fuzz {
         /// Seconds for each target
@@ -88,6 +92,11 @@ pub fn main() -> ExitCode {
             checks::run_all(&mut steps);
             steps.finish()
         }
+        Task::Tshark => {
+            let mut steps = Steps::default();
+            steps.run("tshark", tshark::run);
+            steps.finish()
+        }
         Task::Fuzz { seconds, targets } => {
             let mut steps = Steps::default();
             steps.run("tools", || install(BUILD_TOOLS));
@@ -116,6 +125,7 @@ fn all() -> bool {
     steps.run("tools", || install(&[tools::BOOT, BUILD_TOOLS].concat()));
     steps.run("toolchain", toolchain::ensure);
     checks::run_all(&mut steps);
+    steps.run("tshark", tshark::run);
     fuzz::run_all(&mut steps, Duration::from_secs(FUZZ_SECONDS), &[]);
     steps.run("guide in QEMU", guide::in_vm);
     steps.run("real kernels", || matrix::run(&matrix::Options::default())?.verdict());
