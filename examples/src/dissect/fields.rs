@@ -89,6 +89,10 @@ fn split_top(text: &str) -> Vec<&str> {
 }
 
 fn debug_value(text: &str) -> Value {
+    // More than JSON numbers keep exactly.
+    if text.len() > 19 && text.bytes().all(|byte| byte.is_ascii_digit()) && text.parse::<u64>().is_err() {
+        return text.into();
+    }
     serde_json::from_str(text).ok().filter(|value: &Value| !value.is_object()).unwrap_or_else(|| {
         // `Some("x")`, `Version(1.3.0)`: the value is what counts.
         let inner = text.strip_suffix(')').and_then(|text| text.split_once('('));
@@ -196,6 +200,8 @@ mod tests {
             maybe: Option<&'static str>,
             nothing: Option<u8>,
         }
+        assert_eq!(debug_value("18446744073709551615"), Value::from(u64::MAX));
+        assert_eq!(debug_value("18446744073709551616"), Value::from("18446744073709551616"));
         let odd = Odd { text: "a, b: \"c\" }", list: [1, 2], maybe: Some("x y"), nothing: None };
         let fields = Fields::of_debug(&odd);
         assert_eq!(fields.get("text"), Some(&Value::from("a, b: \"c\" }")));

@@ -165,6 +165,16 @@ impl Flow {
             (None, _) => 1,
             _ => 0,
         };
+        let other = 1 - side;
+        if let Some(Piece::Bytes(time, Some(acknowledged), _)) =
+            self.queues.get(side).and_then(VecDeque::front)
+            && self.queues.get(other).is_some_and(VecDeque::is_empty)
+        {
+            let (time, acknowledged) = (*time, *acknowledged);
+            let pieces = self.streams.get_mut(other).map(|stream| stream.proven(acknowledged, time));
+            self.queue(other, pieces.unwrap_or_default());
+            self.read_on(around)?;
+        }
         self.read_one(side, around)
     }
 

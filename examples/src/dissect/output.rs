@@ -2,6 +2,8 @@
 //!
 //! One JSON object a line. All have `kind`, `time` (seconds since 1970 with nine decimals, as text, so that no digit is lost) and `connection`.
 //!
+//! Numbers of more than 64 bits are text.
+//!
 //! | `kind` | keys |
 //! |---|---|
 //! | `connection` | `host`, `controller` (address and port), `start` (`beginning`, `middle`, `tls`) |

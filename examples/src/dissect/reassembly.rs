@@ -124,6 +124,14 @@ impl Stream {
         pieces
     }
 
+    /// The receiver has everything before this sequence number: the next bytes, if they are among that, are not in the capture.
+    pub fn proven(&mut self, sequence: u32, time: Time) -> Vec<Piece> {
+        let Some(position) = self.position_of(sequence) else { return Vec::new() };
+        let first = self.waiting.keys().next().copied().unwrap_or(position);
+        // The last sequence number may be that of the FIN, which is no byte.
+        if position > self.next + 1 { self.give_up(position.min(first), time) } else { Vec::new() }
+    }
+
     /// The position of a sequence number; `None` before anything is known, or when it is before the beginning.
     pub fn position_of(&self, sequence: u32) -> Option<u64> {
         self.position(sequence.wrapping_sub(self.base?))
@@ -298,6 +306,17 @@ mod tests {
         let first = Segment { missing: 5, ..segment(1, b"ab") };
         assert_eq!(bytes(&cut.push(&first)), b"ab<5>");
         assert_eq!(bytes(&cut.push(&segment(8, b"h"))), b"h");
+    }
+
+    #[test]
+    fn what_was_acknowledged_and_is_not_there_is_a_gap() {
+        let mut s = stream(0);
+        s.push(&segment(1, b"ab"));
+        assert_eq!(bytes(&s.proven(3, Time(1))), b"");
+        assert_eq!(bytes(&s.proven(4, Time(1))), b"");
+        assert_eq!(bytes(&s.proven(9, Time(1))), b"<6>");
+        s.push(&segment(12, b"l"));
+        assert_eq!(bytes(&s.proven(20, Time(1))), b"<3>l");
     }
 
     #[test]

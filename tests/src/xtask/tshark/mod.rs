@@ -30,9 +30,6 @@ const PORTS: &str = "tcp.port==4420-4421,nvme-tcp";
 /// Random conversations.
 const CONVERSATIONS: u64 = 16;
 
-/// Differences that are shown.
-const SHOWN: usize = 20;
-
 /// What was compared.
 #[derive(Debug, Default)]
 struct Report {
@@ -40,7 +37,14 @@ struct Report {
     compared: usize,
     names: BTreeMap<String, usize>,
     left_out: BTreeMap<&'static str, usize>,
-    differences: Vec<String>,
+    /// By what differs: how often, and where first.
+    differences: BTreeMap<String, (usize, String)>,
+}
+
+impl Report {
+    fn differs(&mut self, what: &str, place: String) {
+        self.differences.entry(what.to_owned()).or_insert((0, place)).0 += 1;
+    }
 }
 
 /// Compares, and prints how much.
@@ -67,12 +71,14 @@ pub(crate) fn run() -> Result<(), StepError> {
     for (reason, count) in &report.left_out {
         println!("  left out {count:>7}: {reason}");
     }
-    let differences = report.differences.len();
-    for difference in report.differences.iter().take(SHOWN) {
-        println!("{difference}");
+    for (what, (count, first)) in &report.differences {
+        println!("{what} differs {count} times, first in {first}");
     }
-    if differences > 0 {
-        return Err(StepError::new(format!("{differences} differences between tshark and dissect")));
+    if !report.differences.is_empty() {
+        return Err(StepError::new(format!(
+            "{} fields differ between tshark and dissect",
+            report.differences.len()
+        )));
     }
     // So that a table that matches nothing, or a tshark that says nothing, is noticed.
     if report.compared < 50_000 || report.names.len() < 200 {
@@ -95,11 +101,8 @@ fn compare(path: &Path, report: &mut Report) -> Result<(), StepError> {
         let theirs = theirs.get(direction).map(Vec::as_slice).unwrap_or_default();
         let place = format!("{name} {} -> {}", direction.0, direction.1);
         if ours.len() != theirs.len() {
-            report.differences.push(format!(
-                "{place}: tshark has {} PDUs, dissect {}",
-                theirs.len(),
-                ours.len()
-            ));
+            let counts = format!("{place}: tshark has {}, dissect {}", theirs.len(), ours.len());
+            report.differs("the number of PDUs", counts);
         }
         for (index, (ours, theirs)) in ours.iter().zip(theirs).enumerate() {
             report.pdus += 1;
@@ -127,18 +130,27 @@ fn compare_pdu(place: &str, ours: &Value, theirs: &[Field], report: &mut Report)
         match table::plan(&field.name) {
             Plan::LeftOut(reason) => *report.left_out.entry(reason).or_default() += 1,
             Plan::Unknown => {
-                report.differences.push(format!("{place}: nobody compares {} ({})", field.name, field.show))
+                report.differs(&field.name, format!("{place}: {:?} is compared with nothing", field.show));
             }
             Plan::Compare(path) => {
+                let (path, is_raw) = (path.trim_end_matches('<'), path.ends_with('<'));
+                let (path, is_optional) = (path.trim_end_matches('?'), path.ends_with('?'));
                 let found = look_up(ours, path, index);
+                if is_optional && found.is_none() {
+                    *report.left_out.entry("reserved").or_default() += 1;
+                    continue;
+                }
                 report.compared += 1;
                 *report.names.entry(field.name.clone()).or_default() += 1;
-                if !found.as_ref().is_some_and(|found| is_same(field, found)) {
+                let same =
+                    |found: &Value| if is_raw { is_raw_same(field, found) } else { is_same(field, found) };
+                if !found.as_ref().is_some_and(same) {
                     let found = found.map_or_else(|| "nothing".to_owned(), |found| found.to_string());
-                    report.differences.push(format!(
-                        "{place} ({}): {} is {:?} (bytes {:.40}), {path} is {found:.200}",
-                        ours["pdu"], field.name, field.show, field.value
-                    ));
+                    let place = format!(
+                        "{place} ({}): {:?} (bytes {:.40}), {path} is {found:.200}",
+                        ours["pdu"], field.show, field.value
+                    );
+                    report.differs(&field.name, place);
                 }
             }
         }
@@ -191,14 +203,24 @@ fn is_same(field: &Field, ours: &Value) -> bool {
                 bytes.iter().filter_map(Value::as_u64).map(|byte| format!("{byte:02x}")).collect();
             hex == plain(&field.show)
         }
-        // 16 bytes as a number.
-        Value::Number(number) if field.show.contains(':') => {
-            let bytes = (0..field.value.len() / 2).rev();
-            let big: String = bytes.filter_map(|at| field.value.get(2 * at..2 * at + 2)).collect();
-            u128::from_str_radix(&big, 16).is_ok_and(|theirs| theirs.to_string() == number.to_string())
-        }
-        ours => number(ours).is_some() && number(ours) == parse_number(&field.show),
+        ours if number(ours).is_some() && number(ours) == parse_number(&field.show) => true,
+        // Bytes as a number.
+        ours => plain(&field.show) == field.value && is_raw_same(field, ours),
     }
+}
+
+/// Whether tshark's bytes, little-endian, are our number.
+fn is_raw_same(field: &Field, ours: &Value) -> bool {
+    if field.value.len() % 2 != 0 {
+        return false;
+    }
+    let bytes = (0..field.value.len() / 2).rev();
+    let big: String = bytes.filter_map(|at| field.value.get(2 * at..2 * at + 2)).collect();
+    let text = match ours {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    };
+    u128::from_str_radix(&big, 16).is_ok_and(|theirs| theirs.to_string() == text)
 }
 
 /// What tshark finds.
@@ -269,6 +291,11 @@ mod tests {
         assert!(is_same(&field("1", "1"), &json!(true)));
         assert!(is_same(&field("ab:cd", "abcd"), &json!([0xab, 0xcd])));
         assert!(is_same(&field("01:00:00", "010000"), &json!(1)));
+        assert!(is_same(
+            &field("ff:ff:ff:ff:ff:ff:ff:ff:ff", "ffffffffffffffffff"),
+            &json!("4722366482869645213695")
+        ));
+        assert!(is_raw_same(&field("8", "0700"), &json!(7)) && !is_raw_same(&field("8", "0700"), &json!(8)));
         assert!(is_same(&field("Linux   ", ""), &json!("Linux")));
         assert!(is_same(&field("0x460060", ""), &json!("0x460060")));
         for (show, ours) in [("0x1f", json!(30)), ("x", json!(null)), ("", json!(0)), ("ab", json!("abc"))] {
