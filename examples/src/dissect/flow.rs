@@ -195,10 +195,10 @@ impl Flow {
             let from = if side == *host { Role::Host } else { Role::Controller };
             match &piece {
                 Piece::Bytes(time, _, bytes) => {
-                    connection.bytes(from, *time, bytes, around.keys, around.sink)?
+                    connection.bytes(from, *time, bytes, around.keys, around.sink)?;
                 }
                 Piece::Gap(time, missing) => {
-                    connection.gap(from, *time, *missing, around.keys, around.sink)?
+                    connection.gap(from, *time, *missing, around.keys, around.sink)?;
                 }
             }
         }

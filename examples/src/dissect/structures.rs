@@ -196,7 +196,7 @@ fn discovery(offset: u64, bytes: &[u8]) -> Result<Content, DecodeError> {
     if offset == 0 {
         match LogHeader::decode(bytes) {
             Ok(header) => {
-                fields = fields.with("generation", header.generation).with("records", header.records)
+                fields = fields.with("generation", header.generation).with("records", header.records);
             }
             // The front of the header, which is enough to see whether the log changed.
             Err(_) => {
@@ -206,7 +206,7 @@ fn discovery(offset: u64, bytes: &[u8]) -> Result<Content, DecodeError> {
             }
         }
         entries = bytes.get(LogHeader::LEN..).unwrap_or_default();
-    } else if offset < header || (offset - header) % LogEntry::<&[u8]>::LEN as u64 != 0 {
+    } else if offset < header || !(offset - header).is_multiple_of(LogEntry::<&[u8]>::LEN as u64) {
         entries = &[];
     }
     let entry = |bytes: &[u8]| {

@@ -116,7 +116,8 @@ impl Random {
 
     /// Data to the host in one or more PDUs, then the completion.
     fn answer(&mut self, cid: u16, data: &[u8]) -> Result<(), EncodeError> {
-        let size = if data.len() % 8 == 0 && self.random.bool() { data.len() / 2 } else { data.len() };
+        let size =
+            if data.len().is_multiple_of(8) && self.random.bool() { data.len() / 2 } else { data.len() };
         for (index, part) in data.chunks(size.max(4)).enumerate() {
             let offset = u32::try_from(index * size).unwrap_or(0);
             let len = u32::try_from(part.len()).unwrap_or(0);

@@ -211,7 +211,7 @@ fn is_same(field: &Field, ours: &Value) -> bool {
 
 /// Whether tshark's bytes, little-endian, are our number.
 fn is_raw_same(field: &Field, ours: &Value) -> bool {
-    if field.value.len() % 2 != 0 {
+    if !field.value.len().is_multiple_of(2) {
         return false;
     }
     let bytes = (0..field.value.len() / 2).rev();
