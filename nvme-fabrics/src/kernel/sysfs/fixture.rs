@@ -1,5 +1,4 @@
 //! A made-up sysfs tree for unit tests: directories and files as the kernel lays them out.
-#![cfg(test)]
 
 use std::fs;
 use std::path::{Path, PathBuf};

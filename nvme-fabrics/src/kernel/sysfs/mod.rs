@@ -14,6 +14,7 @@
 
 pub mod address;
 pub mod controller;
+#[cfg(test)]
 pub(crate) mod fixture;
 pub mod inventory;
 pub mod namespace;
