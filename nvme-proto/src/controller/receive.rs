@@ -21,7 +21,7 @@ pub(super) enum Arriving {
     /// Data in the capsule of this command: `need` bytes with padding and digest.
     InCapsule { command: Incoming<'static>, need: usize },
     /// Data that were asked for, into the buffer of a slot from byte `at` on.
-    Data { slot: u16, at: usize, len: usize, padded: bool },
+    Data { slot: u16, at: usize, len: usize },
 }
 
 /// What a step through the received bytes led to.
@@ -82,7 +82,7 @@ impl<R: AsMut<[u8]>, W: AsRef<[u8]>> Controller<R, W> {
                 self.arriving = Arriving::Nothing;
                 return Ok(Step::Lend(command));
             }
-            Arriving::Data { slot, at, len, padded } => return Ok(self.place(slot, at, len, padded)),
+            Arriving::Data { slot, at, len } => return Ok(self.place(slot, at, len)),
         }
         let Some(header) = self.framer.next_header()? else {
             return Ok(Step::Starved);
@@ -223,7 +223,6 @@ impl<R: AsMut<[u8]>, W: AsRef<[u8]>> Controller<R, W> {
 
     fn start_data(&mut self, data: &H2cData) -> Result<Step<R, W>, Failure> {
         let refuse = |rule, found| Err(violation(PduType::H2cData, rule, found));
-        let header_end = if self.agreed.is_some_and(|agreed| agreed.digests.header) { 28 } else { 24 };
         let mask = 1_u32.checked_shl(self.slot_bits).unwrap_or(0).wrapping_sub(1);
         let slot = data.transfer_tag & u16::try_from(mask & 0xffff).unwrap_or(u16::MAX);
         let number = data.transfer_tag.checked_shr(self.slot_bits).unwrap_or(0);
@@ -260,13 +259,12 @@ impl<R: AsMut<[u8]>, W: AsRef<[u8]>> Controller<R, W> {
         // Both are within the buffer.
         let at = usize::try_from(data.offset).unwrap_or(usize::MAX);
         let len = usize::try_from(data.len).unwrap_or(usize::MAX);
-        let padded = data.envelope.data_offset > header_end;
-        self.arriving = Arriving::Data { slot, at, len, padded };
+        self.arriving = Arriving::Data { slot, at, len };
         Ok(Step::Again)
     }
 
     /// Puts what came of the data of a PDU into the slot's buffer.
-    fn place(&mut self, slot: u16, at: usize, len: usize, padded: bool) -> Step<R, W> {
+    fn place(&mut self, slot: u16, at: usize, len: usize) -> Step<R, W> {
         self.direct = Direct::default();
         let piece = self.config.max_r2t_data;
         let Some(entry) = self.slots.get_mut(usize::from(slot)) else {
@@ -276,8 +274,6 @@ impl<R: AsMut<[u8]>, W: AsRef<[u8]>> Controller<R, W> {
         let digest = match self.framer.place(entry.place(at, len)) {
             Ok(Placed::Done(digest)) => digest,
             Ok(Placed::More { filled, missing }) => {
-                // Padding comes first, and goes to the buffer.
-                let missing = if padded && filled == 0 { 0 } else { missing };
                 self.direct = Direct { from: at.saturating_add(filled), missing };
                 return Step::Starved;
             }

@@ -79,7 +79,7 @@ impl Property {
         matches!(self, Self::CAP | Self::VS | Self::CC | Self::CSTS | Self::CRTO)
     }
 
-    /// Whether a host may write it. CSTS counts: writing its bit 4 clears it.
+    /// Whether a host may write it. CSTS counts for its bit 4 alone, which writing 1 clears: [`PropertySet::is_valid`] looks at the value too.
     #[must_use]
     pub const fn is_writable(self) -> bool {
         matches!(self, Self::CC | Self::CSTS | Self::NSSR | Self::NSSD)
@@ -137,12 +137,19 @@ impl PropertySet {
         Self { size: property.size().unwrap_or(PropertySize::FOUR), property, value }
     }
 
-    /// Whether there is such a property, it has this size, and may be written. If not, the answer is
+    /// Whether there is such a property, it has this size, and may be written: of CSTS nothing but bit 4 (NSSRO). If not, the answer is
     /// [`INVALID_FIELD`](crate::Status::INVALID_FIELD).
     #[must_use]
     pub fn is_valid(&self) -> bool {
-        self.property.size() == Some(self.size) && self.property.is_writable()
+        let may = match self.property {
+            Property::CSTS => self.value == Self::CLEAR_RESET_OCCURRED,
+            property => property.is_writable(),
+        };
+        self.property.size() == Some(self.size) && may
     }
+
+    /// CSTS.NSSRO alone.
+    const CLEAR_RESET_OCCURRED: u64 = 1 << 4;
 }
 
 #[cfg(test)]
@@ -172,6 +179,14 @@ mod tests {
         ] {
             assert!(!set(property, size).is_valid(), "{property} {size}");
         }
+        // C99: of CSTS only what clears the note of a reset.
+        assert!(PropertySet::new(Property::CSTS, 0x10).is_valid());
+        for value in [0, 1, 0x11, 0x1_0000_0010, u64::MAX] {
+            assert!(!PropertySet::new(Property::CSTS, value).is_valid(), "{value:#x}");
+        }
+        assert!(
+            !PropertySet { size: PropertySize::EIGHT, ..PropertySet::new(Property::CSTS, 0x10) }.is_valid()
+        );
     }
 
     #[test]

@@ -250,7 +250,8 @@ impl Framer {
     ///
     /// `place` is where the data of this PDU belong, and has to be the same bytes at every call for the PDU; only its first
     /// [`data_len`](Self::data_len) bytes are written. While the answer is [`Placed::More`], the reader may read up to `missing` bytes straight
-    /// into `place[filled..]` and tell with [`placed`](Self::placed), or go on with [`space`](Self::space) as always; then call this again.
+    /// into `place[filled..]` and tell with [`placed`](Self::placed), or go on with [`space`](Self::space) as always, which it has to when
+    /// `missing` is 0; then call this again.
     ///
     /// # Errors
     /// `place` is too small, or no data are to be taken. Nothing was copied then.

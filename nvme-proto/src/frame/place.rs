@@ -13,7 +13,8 @@ pub enum Placed {
     More {
         /// Bytes of the place that are filled.
         filled: usize,
-        /// Bytes of the place that are missing; 0 when only the digest is.
+        /// Bytes that may be read straight to where the place is not filled. 0: padding in front of the data or the digest behind them comes
+        /// next, so read into the framer.
         missing: usize,
     },
     /// All data are in their place.
@@ -93,7 +94,12 @@ impl Pending {
     /// `place` has [`data_len`](Self::data_len) bytes.
     #[inline]
     pub(super) fn place(&mut self, place: &mut [u8], buffer: &mut LinearBuffer) -> Placed {
-        self.padding = self.padding.saturating_sub(buffer.take(self.padding).len());
+        if self.padding > 0 {
+            self.padding = self.padding.saturating_sub(buffer.take(self.padding).len());
+            if self.padding > 0 {
+                return Placed::More { filled: 0, missing: 0 };
+            }
+        }
         let missing = place.get_mut(self.filled..).unwrap_or_default();
         let come = buffer.take(missing.len());
         if let Some(room) = missing.get_mut(..come.len()) {
@@ -146,5 +152,48 @@ impl Pending {
 
     pub(super) const fn is_done(&self) -> bool {
         matches!(self.discard, Some(0))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::DataAlignment;
+    use crate::digest::Digests;
+    use crate::frame::{Framer, Limits, Transmit};
+    use crate::pdu::{C2hData, Format, Role};
+    use alloc::vec::Vec;
+
+    /// A reader that puts as much as it may straight to the place meets 36 bytes of padding, cut anywhere.
+    #[test]
+    fn padding_never_goes_to_the_place() {
+        let format = Format { digests: Digests::BOTH, alignment: DataAlignment::new(15).unwrap() };
+        let data: Vec<u8> = (1..=80).collect();
+        let mut bytes =
+            Transmit::new(C2hData::new(1, 0, 80).last(), format, &data).unwrap().chunks().concat();
+        bytes[28..64].fill(0xee);
+        for cut in 28..bytes.len() {
+            let mut framer = Framer::new(Role::Host, Limits::default());
+            framer.ready(format, Limits::default());
+            framer.push(&bytes[..cut]);
+            framer.next_header().unwrap().unwrap();
+            let (mut place, mut rest) = ([0; 80], &bytes[cut..]);
+            let digest = loop {
+                let n = match framer.place(&mut place).unwrap() {
+                    Placed::Done(digest) => break digest,
+                    Placed::More { missing: 0, .. } => framer.push(&rest[..1]),
+                    Placed::More { filled, missing } => {
+                        assert!(missing <= 80 - filled, "{cut}");
+                        let n = missing.min(7);
+                        place[filled..filled + n].copy_from_slice(&rest[..n]);
+                        framer.placed(n);
+                        n
+                    }
+                };
+                rest = &rest[n..];
+            };
+            assert_eq!((&place[..], digest, rest.len()), (&data[..], DataDigest::Good, 0), "{cut}");
+            assert_eq!(framer.position(), u64::try_from(bytes.len()).unwrap());
+        }
     }
 }

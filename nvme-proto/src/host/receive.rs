@@ -14,7 +14,7 @@ pub(super) enum Arriving {
     /// A header comes next.
     Nothing,
     /// Data for a slot, into its buffer from byte `at` on.
-    Data { slot: u16, at: usize, len: usize, padded: bool, end: Last },
+    Data { slot: u16, at: usize, len: usize, end: Last },
 }
 
 /// Whether data are the command's last.
@@ -73,8 +73,8 @@ impl<R: AsMut<[u8]>, W: AsRef<[u8]>> Host<R, W> {
 
     /// Handles the next thing that was received.
     pub(super) fn step(&mut self) -> Result<Step<R, W>, Failure> {
-        if let Arriving::Data { slot, at, len, padded, end } = self.arriving {
-            return self.place(slot, at, len, padded, end);
+        if let Arriving::Data { slot, at, len, end } = self.arriving {
+            return self.place(slot, at, len, end);
         }
         let Some(header) = self.framer.next_header()? else {
             return Ok(Step::Starved);
@@ -131,7 +131,6 @@ impl<R: AsMut<[u8]>, W: AsRef<[u8]>> Host<R, W> {
 
     fn start_data(&mut self, data: &C2hData) -> Result<Step<R, W>, Failure> {
         let refuse = |rule, found| Err(violation(PduType::C2hData, rule, found));
-        let header_end = if self.agreed.is_some_and(|agreed| agreed.digests.header) { 28 } else { 24 };
         let Some((slot, entry)) = self.issued(data.command_id) else {
             return refuse(Rule::UnknownCommand, data.command_id.into());
         };
@@ -157,20 +156,12 @@ impl<R: AsMut<[u8]>, W: AsRef<[u8]>> Host<R, W> {
         // Both are within the buffer.
         let at = usize::try_from(data.offset).unwrap_or(usize::MAX);
         let len = usize::try_from(data.len).unwrap_or(usize::MAX);
-        let padded = data.envelope.data_offset > header_end;
-        self.arriving = Arriving::Data { slot, at, len, padded, end };
+        self.arriving = Arriving::Data { slot, at, len, end };
         Ok(Step::Again)
     }
 
     /// Puts what came of the data of a PDU into the slot's buffer.
-    fn place(
-        &mut self,
-        slot: u16,
-        at: usize,
-        len: usize,
-        padded: bool,
-        end: Last,
-    ) -> Result<Step<R, W>, Failure> {
+    fn place(&mut self, slot: u16, at: usize, len: usize, end: Last) -> Result<Step<R, W>, Failure> {
         self.direct = Direct::default();
         let Some(entry) = self.slots.get_mut(usize::from(slot)) else {
             self.arriving = Arriving::Nothing;
@@ -179,8 +170,6 @@ impl<R: AsMut<[u8]>, W: AsRef<[u8]>> Host<R, W> {
         let digest = match self.framer.place(entry.place(at, len)) {
             Ok(Placed::Done(digest)) => digest,
             Ok(Placed::More { filled, missing }) => {
-                // Padding comes first, and goes to the buffer.
-                let missing = if padded && filled == 0 { 0 } else { missing };
                 self.direct = Direct { from: at.saturating_add(filled), missing };
                 return Ok(Step::Starved);
             }

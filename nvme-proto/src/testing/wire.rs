@@ -368,8 +368,7 @@ impl Test<'_> {
                     Err(error) => panic!("{error}"),
                 };
                 direct = !direct;
-                // Padding does not belong to the place: the first piece goes through the buffer.
-                if direct && filled > 0 && missing > 0 {
+                if direct && missing > 0 {
                     let piece = pieces.take(missing);
                     let Some(to) = place.get_mut(filled..).and_then(|to| to.get_mut(..piece.len())) else {
                         panic!("more than was missing")
