@@ -27,6 +27,9 @@ pub mod identity;
 pub mod kernel;
 pub mod list;
 pub mod options;
+#[cfg(feature = "soft-target")]
+#[cfg_attr(docsrs, doc(cfg(feature = "soft-target")))]
+pub mod target;
 #[cfg(any(test, feature = "testing"))]
 #[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
 pub mod testing;
