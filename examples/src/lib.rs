@@ -1,5 +1,6 @@
 //! Shared pieces of the example binaries, one module a concern. The binaries are in `src/bin/`, one file each.
 
+pub mod bench;
 pub mod cli;
 pub mod create;
 pub mod dissect;
@@ -7,6 +8,6 @@ pub mod filesystem;
 pub mod guide;
 pub mod host;
 pub mod place;
-pub mod profile;
+pub mod size;
 pub mod tree;
 pub mod vm;

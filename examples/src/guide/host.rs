@@ -13,8 +13,9 @@ use nvme_fabrics::{
 
 use super::Guide;
 use super::story::Step;
+use crate::bench::disk::{Caching, Content};
+use crate::bench::{self, BenchError, Disk, Job, Pattern};
 use crate::filesystem::{self, Checked, FilesystemError, Mounted};
-use crate::profile::{self, Direction, Profile, ProfileError};
 
 /// Why a step on the host's side failed.
 #[derive(Debug, thiserror::Error)]
@@ -52,7 +53,7 @@ pub enum HostStepError {
     Filesystem(#[from] FilesystemError),
     /// The I/O profile failed.
     #[error(transparent)]
-    Profile(#[from] ProfileError),
+    Profile(#[from] BenchError),
     /// A step needs what an earlier one makes.
     #[error("there is no {0} yet")]
     Missing(&'static str),
@@ -173,10 +174,12 @@ impl Host {
     pub(super) fn load_disk(&self, runtime: Duration, step: &mut Step<'_>) -> Result<(), HostStepError> {
         let (path, len) = self.file("profile", 4)?;
         Checked::write(&path, len, 2)?;
-        for direction in [Direction::RandRead, Direction::RandWrite] {
-            let bar = step.bar(direction.to_string(), runtime);
-            let report = profile::run(&path, len, direction, Profile::guide(runtime), |passed| {
-                bar.set_position(u64::try_from(passed.as_millis()).unwrap_or(u64::MAX));
+        for pattern in [Pattern::RandRead, Pattern::RandWrite] {
+            let job = Job::guide(pattern, runtime);
+            let disk = Disk::open(&path, &job, Caching::Direct, Content::Overwrite)?;
+            let bar = step.bar(pattern.to_string(), runtime);
+            let report = bench::run(&disk, &job, |tick| {
+                bar.set_position(u64::try_from(tick.passed.as_millis()).unwrap_or(u64::MAX));
                 step.goes_on()
             });
             bar.finish_and_clear();

@@ -1,0 +1,235 @@
+//! The block device or file under load: what it is, and whether it may be written to.
+
+use std::fmt;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Seek, SeekFrom, Write};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use nix::errno::Errno;
+use nix::fcntl::OFlag;
+use nix::sys::stat::{major, minor};
+
+use super::error::BenchError;
+use super::job::Job;
+use crate::filesystem;
+
+/// How I/O is done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Engine {
+    /// One io_uring a job.
+    IoUring,
+    /// One thread for each I/O in flight.
+    Threads,
+}
+
+impl fmt::Display for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::IoUring => "io_uring",
+            Self::Threads => "threads",
+        })
+    }
+}
+
+/// Whether the page cache lies between the job and the disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Caching {
+    /// Direct I/O.
+    Direct,
+    /// Through the page cache.
+    PageCache,
+}
+
+/// What may be done to what is on the disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Content {
+    /// It is kept: a job that writes wants a blank disk.
+    Keep,
+    /// It may be destroyed.
+    Overwrite,
+}
+
+/// An open block device or file.
+#[derive(Debug)]
+pub struct Disk {
+    path: PathBuf,
+    file: File,
+    size: u64,
+    logical: u32,
+    caching: Caching,
+    engine: Engine,
+}
+
+impl Disk {
+    /// Opens a device or file for the job. A device that the job writes to is opened for this process alone.
+    ///
+    /// The engine is io_uring where this kernel gives us one; [`Disk::with_engine`] changes that.
+    ///
+    /// # Errors
+    /// [`BenchError::InUse`] and [`BenchError::NotBlank`] when the job writes and should not, [`BenchError::NoDisk`],
+    /// [`BenchError::Open`] and [`BenchError::Look`].
+    pub fn open(path: &Path, job: &Job, caching: Caching, content: Content) -> Result<Self, BenchError> {
+        let look = |source| BenchError::Look { path: path.to_owned(), source };
+        let kind = fs::metadata(path).map_err(look)?.file_type();
+        if !kind.is_block_device() && !kind.is_file() {
+            return Err(BenchError::NoDisk(path.to_owned()));
+        }
+        let mut flags = OFlag::empty();
+        if caching == Caching::Direct {
+            flags |= OFlag::O_DIRECT;
+        }
+        let writes = job.pattern.writes();
+        if writes && kind.is_block_device() {
+            // Without O_CREAT this is the kernel's own test: mounted, held by another device, or a partition of it is.
+            flags |= OFlag::O_EXCL;
+        }
+        let opened = OpenOptions::new().read(true).write(writes).custom_flags(flags.bits()).open(path);
+        let mut file = opened.map_err(|source| match source.raw_os_error() {
+            Some(code) if code == Errno::EBUSY as i32 => BenchError::InUse(path.to_owned()),
+            _ => BenchError::Open { path: path.to_owned(), source },
+        })?;
+        if writes && content == Content::Keep && !filesystem::is_blank(path).map_err(look)? {
+            return Err(BenchError::NotBlank(path.to_owned()));
+        }
+        let size = file.seek(SeekFrom::End(0)).map_err(look)?;
+        let logical = if kind.is_block_device() { logical_block(path).map_err(look)? } else { 1 };
+        let engine = if uring_works().is_ok() { Engine::IoUring } else { Engine::Threads };
+        Ok(Self { path: path.to_owned(), file, size, logical, caching, engine })
+    }
+
+    /// Makes a file of that size and fills it, so that reads reach the disk instead of holes.
+    ///
+    /// # Errors
+    /// [`BenchError::Fill`]; an existing file is not touched.
+    pub fn create(path: &Path, size: u64) -> Result<(), BenchError> {
+        let fill = |source| BenchError::Fill { path: path.to_owned(), size, source };
+        let mut file = OpenOptions::new().write(true).create_new(true).open(path).map_err(fill)?;
+        let (mut chunk, mut left) = (vec![0; 1 << 20], size);
+        let mut random = fastrand::Rng::with_seed(size);
+        while left > 0 {
+            let now = usize::try_from(left).map_or(chunk.len(), |left| left.min(chunk.len()));
+            random.fill(&mut chunk[..now]);
+            file.write_all(&chunk[..now]).map_err(fill)?;
+            left -= now as u64;
+        }
+        file.sync_all().map_err(fill)
+    }
+
+    /// Does I/O in this way instead.
+    ///
+    /// # Errors
+    /// [`BenchError::NoUring`] where the kernel has no io_uring for us.
+    pub fn with_engine(mut self, engine: Engine) -> Result<Self, BenchError> {
+        if engine == Engine::IoUring {
+            uring_works().map_err(BenchError::NoUring)?;
+        }
+        self.engine = engine;
+        Ok(self)
+    }
+
+    /// How I/O is done.
+    pub fn engine(&self) -> Engine {
+        self.engine
+    }
+
+    /// Its size in bytes.
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    pub(super) fn file(&self) -> &File {
+        &self.file
+    }
+
+    /// What it is called in reports.
+    pub(super) fn name(&self) -> String {
+        self.path.display().to_string()
+    }
+
+    /// The engine, and what lies between it and the disk.
+    pub(super) fn way(&self) -> String {
+        match self.caching {
+            Caching::Direct => format!("{}, direct I/O", self.engine),
+            Caching::PageCache => format!("{}, through the page cache", self.engine),
+        }
+    }
+
+    /// Whether the job fits the disk.
+    pub(super) fn check(&self, job: &Job) -> Result<(), BenchError> {
+        if !job.block_size.is_multiple_of(self.logical) {
+            return Err(BenchError::Unaligned {
+                target: self.name(),
+                block_size: job.block_size,
+                logical: self.logical,
+            });
+        }
+        if job.block_size == 0 || job.blocks(self.size) == 0 {
+            let size = job.area.min(self.size);
+            return Err(BenchError::TooSmall { target: self.name(), size, block_size: job.block_size });
+        }
+        Ok(())
+    }
+}
+
+/// Whether this kernel gives us an io_uring.
+///
+/// # Errors
+/// Why not: it is too old, or an administrator or a container forbids it.
+pub fn uring_works() -> io::Result<()> {
+    #[cfg(target_os = "linux")]
+    return super::ring::probe();
+    #[cfg(not(target_os = "linux"))]
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+/// Bytes of a device's logical block, as sysfs tells; a partition's is its disk's.
+fn logical_block(path: &Path) -> io::Result<u32> {
+    let number = fs::metadata(path)?.rdev();
+    let device = format!("/sys/dev/block/{}:{}", major(number), minor(number));
+    let own = fs::read_to_string(format!("{device}/queue/logical_block_size"));
+    let text = own.or_else(|_| fs::read_to_string(format!("{device}/../queue/logical_block_size")))?;
+    text.trim().parse().map_err(|_| io::ErrorKind::InvalidData.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::super::job::Pattern;
+    use super::*;
+
+    fn open(path: &Path, pattern: Pattern, content: Content) -> Result<Disk, BenchError> {
+        Disk::open(path, &Job::guide(pattern, Duration::ZERO), Caching::PageCache, content)
+    }
+
+    #[test]
+    fn a_file_with_data_is_written_only_when_that_was_said() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("disk");
+        Disk::create(&path, 1 << 20).unwrap();
+        open(&path, Pattern::RandRead, Content::Keep).unwrap();
+        let error = open(&path, Pattern::RandRw, Content::Keep).unwrap_err();
+        assert!(matches!(&error, BenchError::NotBlank(p) if *p == path), "{error}");
+        assert_eq!(open(&path, Pattern::RandRw, Content::Overwrite).unwrap().size(), 1 << 20);
+        assert!(matches!(Disk::create(&path, 1), Err(BenchError::Fill { .. })), "it exists");
+    }
+
+    #[test]
+    fn what_is_no_disk_is_refused() {
+        let error = open(Path::new("/dev/null"), Pattern::Read, Content::Keep).unwrap_err();
+        assert!(matches!(error, BenchError::NoDisk(_)), "{error}");
+        let error = open(Path::new("/nowhere/at/all"), Pattern::Read, Content::Keep).unwrap_err();
+        assert!(matches!(error, BenchError::Look { .. }), "{error}");
+    }
+
+    #[test]
+    fn an_area_without_a_block_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("disk");
+        fs::write(&path, [0; 100]).unwrap();
+        let job = Job::guide(Pattern::Read, Duration::ZERO);
+        let error = open(&path, Pattern::Read, Content::Keep).unwrap().check(&job).unwrap_err();
+        assert!(matches!(error, BenchError::TooSmall { size: 100, .. }), "{error}");
+    }
+}

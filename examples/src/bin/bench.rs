@@ -1,0 +1,154 @@
+//! `bench`: the guide's fio profile and its relatives, on a block device or a file.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use clap::builder::RangedU64ValueParser;
+use clap::{CommandFactory, Parser, ValueEnum};
+use nvme_examples::bench::disk::{Caching, Content, uring_works};
+use nvme_examples::bench::{self, BenchError, Disk, Engine, Job, Pattern, Report, Tick, fio, plot};
+use nvme_examples::{cli, host, size};
+
+/// Measure a disk with fio's random 4 KiB profile, or another.
+#[derive(Parser)]
+#[command(name = "bench", version)]
+struct Args {
+    /// Block device or file; a file that does not exist is made, --size bytes long, and stays
+    #[arg(long, value_name = "PATH")]
+    device: PathBuf,
+    /// randread, randwrite, read, write (both in order) or randrw
+    #[arg(long, value_name = "PATTERN", default_value = "randread")]
+    rw: Pattern,
+    /// Percent of the I/Os of randrw that read
+    #[arg(long, value_name = "PERCENT", default_value_t = 50, value_parser = clap::value_parser!(u8).range(..=100))]
+    rwmixread: u8,
+    /// Bytes per I/O: a multiple of the device's logical block size, up to 16m
+    #[arg(long, value_name = "SIZE", default_value = "4k", value_parser = block_size)]
+    bs: u32,
+    /// I/Os in flight per job
+    #[arg(long, value_name = "N", default_value_t = 32, value_parser = RangedU64ValueParser::<u32>::new().range(1..=4096))]
+    iodepth: u32,
+    /// Jobs at the same time
+    #[arg(long, value_name = "N", default_value_t = 16, value_parser = RangedU64ValueParser::<u32>::new().range(1..=1024))]
+    numjobs: u32,
+    /// Bytes of the area at the start of the disk that all jobs share; all of a smaller disk
+    #[arg(long, value_name = "SIZE", default_value = "1g", value_parser = size::parse)]
+    size: u64,
+    /// Seconds it runs
+    #[arg(long, value_name = "SECS", default_value = "60", value_parser = host::seconds)]
+    runtime: Duration,
+    /// How I/O is done; by itself io_uring where the kernel allows it, else threads
+    #[arg(long, value_name = "ENGINE")]
+    engine: Option<EngineName>,
+    /// Go through the page cache instead of direct I/O
+    #[arg(long)]
+    buffered: bool,
+    /// Write to the disk although it holds data, which is then destroyed
+    #[arg(long)]
+    overwrite: bool,
+    /// Draw the latency distribution and the IOPS over time into this SVG file
+    #[arg(long, value_name = "FILE.svg")]
+    plot: Option<PathBuf>,
+    /// Print JSON in fio's shape
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum EngineName {
+    #[value(name = "io_uring")]
+    IoUring,
+    Threads,
+}
+
+/// The largest block: what a queue of the deepest depth can still hold in memory.
+const LARGEST_BLOCK: u64 = 16 << 20;
+
+fn block_size(text: &str) -> Result<u32, cli::Failure> {
+    let wrong =
+        || cli::Failure(format!("`{text}` is not between 512 bytes and {}", size::show(LARGEST_BLOCK)));
+    let bytes = Some(size::parse(text)?).filter(|bytes| (512..=LARGEST_BLOCK).contains(bytes));
+    bytes.and_then(|bytes| u32::try_from(bytes).ok()).ok_or_else(wrong)
+}
+
+fn main() -> ExitCode {
+    cli::exit(run(&Args::parse()))
+}
+
+fn run(args: &Args) -> cli::Outcome {
+    let job = Job {
+        pattern: args.rw,
+        read_share: args.rwmixread,
+        block_size: args.bs,
+        io_depth: args.iodepth,
+        jobs: args.numjobs,
+        area: args.size,
+        runtime: args.runtime,
+    };
+    if args.runtime.is_zero() {
+        host::usage(&mut Args::command(), "--runtime 0 measures nothing");
+    }
+    let stop = stop_on_signal()?;
+    let report = on_disk(args, &args.device, &job, &stop)?;
+    if let Some(path) = &args.plot {
+        plot::write(&report, path)?;
+        cli::note(&format!("plot: {}", path.display()));
+    }
+    match args.json {
+        true => cli::print_json(&fio::json(&report)),
+        false => Ok(cli::print(&report.to_string())?),
+    }
+}
+
+fn on_disk(args: &Args, path: &Path, job: &Job, stop: &AtomicBool) -> Result<Report, BenchError> {
+    let caching = if args.buffered { Caching::PageCache } else { Caching::Direct };
+    let mut content = if args.overwrite { Content::Overwrite } else { Content::Keep };
+    if !path.exists() && path.parent().is_some_and(|parent| parent.as_os_str().is_empty() || parent.is_dir())
+    {
+        let spinner = cli::spinner(format!("making {} of {}", path.display(), size::show(args.size)));
+        let made = Disk::create(path, args.size);
+        spinner.finish_and_clear();
+        made?;
+        content = Content::Overwrite;
+    }
+    let mut disk = Disk::open(path, job, caching, content)?;
+    match args.engine {
+        Some(EngineName::IoUring) => disk = disk.with_engine(Engine::IoUring)?,
+        Some(EngineName::Threads) => disk = disk.with_engine(Engine::Threads)?,
+        None => {
+            if let Err(why) = uring_works() {
+                cli::note(&format!("using threads, since io_uring cannot be used here: {why}"));
+            }
+        }
+    }
+    let title = format!("{}: {}", path.display(), job.pattern);
+    watched(&title, job, stop, |tick| bench::run(&disk, job, tick))
+}
+
+/// Runs with a progress bar that tells the current rate, until it is done or the user has enough.
+fn watched(
+    title: &str,
+    job: &Job,
+    stop: &AtomicBool,
+    run: impl FnOnce(&mut dyn FnMut(Tick) -> bool) -> Result<Report, BenchError>,
+) -> Result<Report, BenchError> {
+    let bar = cli::timed_bar(title.to_owned(), job.runtime);
+    let report = run(&mut |tick| {
+        bar.set_position(u64::try_from(tick.passed.as_millis()).unwrap_or(u64::MAX));
+        bar.set_message(format!("{title}, {:.0} IOPS", tick.iops));
+        !stop.load(Ordering::Relaxed)
+    });
+    bar.finish_and_clear();
+    report
+}
+
+/// A flag that Ctrl-C or a termination sets, so that I/O in flight comes to its end.
+fn stop_on_signal() -> Result<Arc<AtomicBool>, ctrlc::Error> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let flag = Arc::clone(&stop);
+    ctrlc::set_handler(move || flag.store(true, Ordering::Relaxed))?;
+    Ok(stop)
+}
