@@ -34,9 +34,9 @@ pub mod target;
 #[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
 pub mod testing;
 
-pub use discovery::DiscoveryRequest;
 #[cfg(target_os = "linux")]
-pub use discovery::{DiscoverError, Discovered, DiscoveryController, discover};
+pub use discovery::{DiscoverError, discover};
+pub use discovery::{Discovered, DiscoveryController, DiscoveryRequest};
 pub use identity::{HostIdentity, IdentityError, IdentityFiles, IdentitySource, Saved, Sourced};
 #[cfg(target_os = "linux")]
 pub use kernel::connect::connect;

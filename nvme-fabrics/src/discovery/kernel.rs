@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
-use nvme_proto::Cntlid;
-use nvme_proto::discovery::{DiscoveryLog, GetLogPage, LogReadError, LogReader, LogReaderLimits, Next};
+use nvme_proto::discovery::{GetLogPage, LogReadError, LogReader, LogReaderLimits, Next};
 
-use super::DiscoveryRequest;
+use super::{Discovered, DiscoveryController, DiscoveryRequest};
 use crate::kernel::connect::{ConnectError, connect_with};
 use crate::kernel::device::FabricsDevice;
 use crate::kernel::disconnect::{DisconnectError, DisconnectPlan, Force};
@@ -21,32 +20,6 @@ const OPEN_PATIENCE: Duration = Duration::from_secs(5);
 
 /// How long its removal is waited for.
 const DELETE_PATIENCE: Duration = Duration::from_secs(60);
-
-/// What the discovery controller said about itself.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct DiscoveryController {
-    /// NQN of the discovery subsystem: the well-known one, or one of its own.
-    pub subsystem_nqn: String,
-    /// Model.
-    pub model: String,
-    /// Serial number.
-    pub serial: String,
-    /// Firmware revision.
-    pub firmware: String,
-    /// Controller identifier.
-    pub cntlid: Cntlid,
-}
-
-/// What was found.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Discovered {
-    /// The log, all of one generation.
-    pub log: DiscoveryLog,
-    /// The controller that it came from; it is gone by now.
-    pub controller: DiscoveryController,
-}
 
 /// Discovery failed.
 #[derive(Debug, thiserror::Error)]
@@ -114,14 +87,7 @@ trait LogSource {
 
 impl LogSource for ControllerNode {
     fn controller(&self) -> Result<DiscoveryController, AdminError> {
-        let identify = self.identify_controller()?;
-        Ok(DiscoveryController {
-            subsystem_nqn: identify.subnqn_text(),
-            model: identify.model(),
-            serial: identify.serial(),
-            firmware: identify.firmware(),
-            cntlid: identify.cntlid(),
-        })
+        Ok(DiscoveryController::of(&self.identify_controller()?))
     }
 
     fn read(&self, command: &GetLogPage) -> Result<Vec<u8>, AdminError> {
@@ -212,7 +178,8 @@ mod tests {
     use std::cell::RefCell;
     use std::fs;
 
-    use nvme_proto::discovery::{DiscoveryEntry, RetainAsyncEvent, SubsystemType};
+    use nvme_proto::Cntlid;
+    use nvme_proto::discovery::{DiscoveryEntry, DiscoveryLog, RetainAsyncEvent, SubsystemType};
 
     use super::*;
     use crate::identity::HostIdentity;

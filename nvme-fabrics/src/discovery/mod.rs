@@ -2,10 +2,11 @@
 //!
 //! | module | what | platform |
 //! |---|---|---|
-//! | this | [`DiscoveryRequest`]: whom to ask | any |
+//! | this | [`DiscoveryRequest`]: whom to ask; [`Discovered`]: what was found | any |
 //! | `kernel` | [`discover`]: ask through the kernel's discovery controller | Linux |
 //! | [`text`] | the log in the words of `nvme discover` | any |
 
+mod found;
 #[cfg(target_os = "linux")]
 mod kernel;
 pub mod text;
@@ -15,8 +16,9 @@ use nvme_proto::{IpTraddr, SubsysNqn};
 use crate::identity::HostIdentity;
 use crate::options::{ConnectOptions, OptionError};
 
+pub use found::{Discovered, DiscoveryController};
 #[cfg(target_os = "linux")]
-pub use kernel::{DiscoverError, Discovered, DiscoveryController, discover};
+pub use kernel::{DiscoverError, discover};
 pub use nvme_proto::discovery::DEFAULT_PORT;
 
 /// Whom to ask, and as which host: targets show each host only what it may connect to.
