@@ -26,6 +26,9 @@ pub mod discovery;
 pub mod identity;
 pub mod kernel;
 pub mod list;
+#[cfg(any(feature = "tokio", feature = "soft-target"))]
+#[allow(dead_code, unused_imports, reason = "each role uses its part")]
+mod net;
 pub mod options;
 #[cfg(feature = "soft-target")]
 #[cfg_attr(docsrs, doc(cfg(feature = "soft-target")))]
@@ -57,4 +60,6 @@ pub use kernel::sysfs::{
 pub use kernel::wait::{
     WaitError, WhichNamespace, wait_for_namespace, wait_for_namespaces, wait_gone, wait_live,
 };
+#[cfg(any(feature = "tokio", feature = "soft-target"))]
+pub use net::BusyPoll;
 pub use options::{ConnectOptions, ControllerLoss, FastIoFail, OptionError};

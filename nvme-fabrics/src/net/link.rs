@@ -1,0 +1,383 @@
+//! One connection: a state machine on a stream.
+
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use nvme_proto::machine::{Close, Time};
+use tokio::io::{AsyncWrite, ReadBuf};
+
+use super::{BusyPoll, Clock, Machine, Stream, Timer};
+
+/// Pieces that are written by one call. The machines encode 64 PDUs ahead, each a head and data.
+const PIECES: usize = 128;
+/// Rounds of sending and receiving in one turn; then others have their turn.
+const ROUNDS: usize = 16;
+/// How long a stream may take to be shut down in order.
+const SHUTDOWN: Duration = Duration::from_secs(1);
+
+/// How a connection ended.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    /// How the machine wanted it to end.
+    pub(crate) how: Close,
+    /// What the stream said, if it failed.
+    pub(crate) error: Option<io::Error>,
+}
+
+/// A state machine and its stream, driven by one task.
+#[derive(Debug)]
+pub(crate) struct Link<M, S> {
+    machine: M,
+    stream: S,
+    clock: Clock,
+    timer: Timer,
+    busy: BusyPoll,
+    /// The last time anything was sent or received.
+    active: Time,
+    /// The stream may hold back something that was written.
+    held_back: bool,
+    /// The peer has sent all it will.
+    ended: bool,
+    /// What failed first.
+    error: Option<io::Error>,
+    /// The machine is done; the stream is being shut down until this time.
+    closing: Option<(Close, Time)>,
+}
+
+/// What came of an attempt to receive.
+enum Received {
+    /// Something, or the end.
+    Some,
+    /// Nothing for now.
+    Nothing,
+}
+
+impl<M: Machine, S: Stream> Link<M, S> {
+    /// A machine that was just made, on a stream that was just connected.
+    pub(crate) fn new(machine: M, stream: S, clock: Clock, busy: BusyPoll) -> Self {
+        let active = clock.now();
+        Self {
+            machine,
+            stream,
+            clock,
+            timer: Timer::new(),
+            busy,
+            active,
+            held_back: false,
+            ended: false,
+            error: None,
+            closing: None,
+        }
+    }
+
+    /// The machine.
+    pub(crate) const fn machine(&mut self) -> &mut M {
+        &mut self.machine
+    }
+
+    /// The clock that the machine is driven by.
+    pub(crate) const fn clock(&self) -> Clock {
+        self.clock
+    }
+
+    /// Drives the connection until nothing moves: everything that is ready is sent by one call, and all that is there is received, straight to
+    /// where it belongs.
+    ///
+    /// `work` is called at the beginning and whenever something was received or sent. It gives the machine what it has for it (commands, answers)
+    /// and takes events until there are none; when one of them is `Close` it returns how. It must not call
+    /// `received` or `transmitted` itself.
+    ///
+    /// A turn is bounded: a peer that sends without a pause lets other tasks run in between. Ready when the connection has ended and is shut
+    /// down; it must not be polled again then.
+    pub(crate) fn poll_turn(
+        &mut self,
+        cx: &mut Context<'_>,
+        mut work: impl FnMut(&mut M, Time, &mut Context<'_>) -> Option<Close>,
+    ) -> Poll<Ended> {
+        if self.closing.is_some() {
+            return self.poll_shutdown(cx);
+        }
+        for _ in 0..ROUNDS {
+            let now = self.clock.now();
+            if let Some(how) = work(&mut self.machine, now, cx) {
+                self.closing = Some((how, now.after(SHUTDOWN)));
+                return self.poll_shutdown(cx);
+            }
+            let sent = self.send(cx);
+            let received = self.receive(cx);
+            if sent || matches!(received, Received::Some) {
+                self.active = now;
+                continue;
+            }
+            let deadline = self.machine.poll_timeout();
+            if self.timer.poll(cx, self.clock, now, deadline).is_ready() {
+                continue;
+            }
+            self.spin(cx, now);
+            return Poll::Pending;
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    /// Sends what is ready; says whether anything went.
+    fn send(&mut self, cx: &mut Context<'_>) -> bool {
+        let mut sent = false;
+        while !self.ended_by_error() && self.machine.wants_transmit() {
+            let mut pieces = [IoSlice::new(&[]); PIECES];
+            let used = self.machine.transmit(&mut pieces);
+            let pieces = pieces.get(..used).unwrap_or_default();
+            let len = pieces.iter().fold(0_usize, |len, piece| len.saturating_add(piece.len()));
+            if len == 0 {
+                break; // wanted, but not possible before something comes
+            }
+            match Pin::new(&mut self.stream).poll_write_vectored(cx, pieces) {
+                Poll::Pending => break,
+                Poll::Ready(Ok(0)) => self.fail(io::ErrorKind::WriteZero.into()),
+                Poll::Ready(Ok(n)) => {
+                    self.machine.transmitted(n);
+                    sent = true;
+                }
+                Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::Interrupted => {}
+                Poll::Ready(Err(error)) => {
+                    self.fail(error);
+                    sent = true; // the machine has to hear of it
+                }
+            }
+        }
+        self.held_back |= sent;
+        if self.held_back && !self.ended_by_error() {
+            // Streams that hold back what is written (TLS) have to let go of it; a socket does nothing here.
+            match Pin::new(&mut self.stream).poll_flush(cx) {
+                Poll::Ready(Err(error)) => self.fail(error),
+                Poll::Ready(Ok(())) => self.held_back = false,
+                Poll::Pending => {}
+            }
+        }
+        sent
+    }
+
+    /// Receives what is there, as much as one call gives.
+    fn receive(&mut self, cx: &mut Context<'_>) -> Received {
+        while !self.ended {
+            let mut discarded = [0; 512];
+            let space = self.machine.space().first();
+            // Room is there always, until the machine has failed and takes no more.
+            let (to, counts) = if space.is_empty() { (&mut discarded[..], false) } else { (space, true) };
+            let mut to = ReadBuf::new(to);
+            match Pin::new(&mut self.stream).poll_read(cx, &mut to) {
+                Poll::Pending => return Received::Nothing,
+                Poll::Ready(Ok(())) => match to.filled().len() {
+                    0 => {
+                        self.ended = true;
+                        self.machine.end_of_stream();
+                    }
+                    n if counts => self.machine.received(n),
+                    _ => {}
+                },
+                Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Poll::Ready(Err(error)) => self.fail(error),
+            }
+            return Received::Some;
+        }
+        Received::Nothing
+    }
+
+    /// The stream has failed: nothing more is sent or received.
+    fn fail(&mut self, error: io::Error) {
+        self.error.get_or_insert(error);
+        self.ended = true;
+        self.machine.end_of_stream();
+    }
+
+    const fn ended_by_error(&self) -> bool {
+        self.error.is_some()
+    }
+
+    /// Nothing moved: looks again at once if that is wanted.
+    fn spin(&self, cx: &Context<'_>, now: Time) {
+        let again = match self.busy {
+            BusyPoll::Off => false,
+            BusyPoll::For(time) => now.since(self.active) < time,
+            BusyPoll::Always => true,
+        };
+        if again {
+            cx.waker().wake_by_ref();
+        }
+    }
+
+    /// Shuts the stream down, in a bounded time.
+    fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<Ended> {
+        let (how, until) = self.closing.unwrap_or((Close::Reset, Time::START));
+        match how {
+            Close::Reset => self.stream.reset(),
+            Close::Orderly if self.error.is_some() => {}
+            Close::Orderly => {
+                let shut = Pin::new(&mut self.stream).poll_shutdown(cx);
+                if shut.is_pending()
+                    && self.timer.poll(cx, self.clock, self.clock.now(), Some(until)).is_pending()
+                {
+                    return Poll::Pending;
+                }
+            }
+        }
+        Poll::Ready(Ended { how, error: self.error.take() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::future::poll_fn;
+
+    use nvme_proto::controller::{Admission, CommandData, Config as Offer, Controller, Event as Ask, Reply};
+    use nvme_proto::host::{Command, Config, Event, Host};
+    use nvme_proto::machine::Failure;
+    use nvme_proto::sqe::Sqe;
+
+    use crate::net::Plain;
+
+    const READ: u8 = 0x02;
+    const WRITE: u8 = 0x01;
+
+    type Target = Controller<Vec<u8>, Vec<u8>>;
+    type Initiator = Host<Vec<u8>, Vec<u8>>;
+
+    fn target() -> Target {
+        let mut offer = Offer::new();
+        offer.admission = Admission::Any;
+        Controller::new(offer, Time::START).unwrap()
+    }
+
+    fn host(depth: u16) -> Initiator {
+        let mut config = Config::io(8192);
+        config.depth = depth;
+        Host::new(config, Time::START).unwrap()
+    }
+
+    /// Answers reads with their block's number in each byte, and writes when their data have come.
+    fn answer(target: &mut Target, now: Time) -> Option<Close> {
+        while let Some(event) = target.poll(now) {
+            match event {
+                Ask::Command(command) => {
+                    let (tag, sqe) = (command.tag, command.sqe);
+                    match (sqe.opcode, command.data) {
+                        (READ, CommandData::Transfer { len }) => {
+                            let data = vec![sqe.cdw10 as u8; len as usize];
+                            target.respond_with_data(tag, data, Reply::success()).unwrap();
+                        }
+                        (_, CommandData::Transfer { len }) => {
+                            target.fetch(tag, vec![0; len as usize]).unwrap();
+                        }
+                        _ => target.respond(tag, Reply::success()).unwrap(),
+                    }
+                }
+                Ask::Fetched { tag, .. } => target.respond(tag, Reply::success()).unwrap(),
+                Ask::Close(how) => return Some(how),
+                _ => {}
+            }
+        }
+        None
+    }
+
+    async fn serve(stream: impl Stream) -> Ended {
+        let mut link = Link::new(target(), stream, Clock::new(), BusyPoll::Off);
+        poll_fn(|cx| link.poll_turn(cx, |target, now, _| answer(target, now))).await
+    }
+
+    /// Reads and writes `commands` times `len` bytes, as many at a time as there is room, then closes.
+    async fn exchange(stream: impl Stream, depth: u16, commands: usize, len: usize) -> Ended {
+        let mut link = Link::new(host(depth), stream, Clock::new(), BusyPoll::Off);
+        let (mut begun, mut done) = (0, 0);
+        let ended = poll_fn(|cx| {
+            link.poll_turn(cx, |host, now, _| {
+                loop {
+                    while begun < commands && host.outstanding() < usize::from(depth) {
+                        let mut sqe = Sqe::new(if begun % 2 == 0 { READ } else { WRITE });
+                        sqe.cdw10 = begun as u32;
+                        let command = Command::new(sqe);
+                        let data = vec![0; len];
+                        let command = if begun % 2 == 0 { command.read(data) } else { command.write(data) };
+                        host.submit(now, command).unwrap();
+                        begun += 1;
+                    }
+                    match host.poll(now)? {
+                        Event::Completed(completion) => {
+                            completion.result.unwrap();
+                            if let Some(data) = completion.data.into_read() {
+                                assert!(data.iter().all(|byte| *byte == data[0]), "one block's bytes");
+                            }
+                            done += 1;
+                            if done == commands {
+                                host.close(now);
+                            }
+                        }
+                        Event::Failed(failure) => assert_eq!(failure, Failure::Closed),
+                        Event::Close(how) => return Some(how),
+                        _ => {}
+                    }
+                }
+            })
+        });
+        let ended = ended.await;
+        assert_eq!((begun, done), (commands, commands));
+        ended
+    }
+
+    #[tokio::test]
+    async fn commands_go_through_pipes_of_every_size() {
+        for room in [1, 24, 100, 4096, 1 << 20] {
+            let (left, right) = tokio::io::duplex(room);
+            let len = (room * 40).clamp(600, 20_000);
+            let (here, there) = tokio::join!(exchange(Plain(left), 7, 40, len), serve(Plain(right)));
+            assert!(here.error.is_none() && there.error.is_none(), "{here:?} {there:?}");
+            assert_eq!((here.how, there.how), (Close::Orderly, Close::Orderly));
+        }
+    }
+
+    #[tokio::test]
+    async fn commands_go_over_loopback() {
+        use crate::net::Tcp;
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let addr = listener.local_addr().unwrap();
+        let there = async { serve(Tcp::new(listener.accept().await.unwrap().0).unwrap()).await };
+        let here = async { exchange(Tcp::connect(addr).await.unwrap(), 64, 1_000, 4096).await };
+        let (here, there) = tokio::join!(here, there);
+        assert!(here.error.is_none() && there.error.is_none(), "{here:?} {there:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_peer_that_never_answers_is_left_in_time() {
+        let (left, _right) = tokio::io::duplex(1 << 16);
+        let started = tokio::time::Instant::now();
+        let mut link = Link::new(host(1), Plain(left), Clock::new(), BusyPoll::Off);
+        let mut failed = None;
+        poll_fn(|cx| {
+            link.poll_turn(cx, |host, now, _| {
+                loop {
+                    match host.poll(now)? {
+                        Event::Failed(failure) => failed = Some(failure),
+                        Event::Close(how) => return Some(how),
+                        _ => {}
+                    }
+                }
+            })
+        })
+        .await;
+        assert!(matches!(failed, Some(Failure::HandshakeTimeout { .. })), "{failed:?}");
+        assert_eq!(started.elapsed().as_secs(), 10);
+    }
+
+    #[tokio::test]
+    async fn busy_polling_ends_when_the_connection_does() {
+        for busy in [BusyPoll::Always, BusyPoll::For(Duration::from_millis(5))] {
+            let (left, right) = tokio::io::duplex(4096);
+            let mut link = Link::new(target(), Plain(right), Clock::new(), busy);
+            let there = poll_fn(|cx| link.poll_turn(cx, |target, now, _| answer(target, now)));
+            let (_, there) = tokio::join!(exchange(Plain(left), 2, 10, 4096), there);
+            assert_eq!(there.how, Close::Orderly);
+        }
+    }
+}
