@@ -38,6 +38,7 @@ pub struct Guest {
     pub(crate) args: Vec<String>,
     pub(crate) env: Vec<(String, String)>,
     pub(crate) files: Vec<(String, PathBuf)>,
+    pub(crate) programs: Vec<(String, PathBuf)>,
     pub(crate) parameters: Vec<String>,
     pub(crate) network: Network,
     pub(crate) deadline: Duration,
@@ -58,6 +59,7 @@ impl Guest {
             args: Vec::new(),
             env: Vec::new(),
             files: Vec::new(),
+            programs: Vec::new(),
             parameters: Vec::new(),
             network: Network::None,
             deadline: Duration::from_secs(300),
@@ -90,6 +92,12 @@ impl Guest {
     /// Copies a file of this machine into the guest, with its permissions.
     pub fn file(mut self, in_guest: impl Into<String>, here: impl Into<PathBuf>) -> Self {
         self.files.push((in_guest.into(), here.into()));
+        self
+    }
+
+    /// Copies a program of this machine into the guest, with the shared libraries it needs.
+    pub fn program(mut self, in_guest: impl Into<String>, here: impl Into<PathBuf>) -> Self {
+        self.programs.push((in_guest.into(), here.into()));
         self
     }
 

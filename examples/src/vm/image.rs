@@ -76,6 +76,9 @@ pub(crate) fn write(path: &Path, guest: &Guest, modules: &Path) -> Result<(), Im
     for (to, from) in &guest.files {
         image.file(from, to)?;
     }
+    for (to, from) in &guest.programs {
+        image.program(from, to)?;
+    }
     match guest.init {
         Init::Script => {
             image.text("init", 0o755, INIT_SCRIPT)?;

@@ -25,6 +25,7 @@ pub const REQUIRED: &[&str] = &[
     "null_blk",
     "loop",
     "ext4",
+    "xfs",
     "dummy",
     "virtio_pci",
     "virtio_net",

@@ -144,7 +144,7 @@ pub(crate) fn locate(program: &str) -> Option<PathBuf> {
 }
 
 /// As [`locate`]; the bare name when it is nowhere, so that running it fails with its name.
-pub(crate) fn find(program: &str) -> PathBuf {
+pub fn find(program: &str) -> PathBuf {
     locate(program).unwrap_or_else(|| PathBuf::from(program))
 }
 

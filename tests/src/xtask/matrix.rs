@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use clap::Args;
 use nvme_examples::vm::cache;
-use nvme_examples::vm::tools;
+use nvme_examples::vm::tools::{self, Tool};
 use nvme_examples::vm::{self, Event, Guest, Init, Release, VmError};
 
 use super::guests::{self, Programs};
@@ -18,7 +18,15 @@ use crate::guest::system::KERNEL_PARAMETER;
 
 /// The longest a guest may take for all its cases.
 const DEADLINE: Duration = Duration::from_secs(1200);
-const GUEST_MEMORY_MIB: u32 = 1024;
+const GUEST_MEMORY_MIB: u32 = 1536;
+/// Programs of this machine that cases run in the guest, beside those of [`tools::BOOT`].
+pub(crate) const PROGRAMS: &[Tool] = &[
+    Tool::new("nvme", "nvme-cli"),
+    Tool::new("fio", "fio"),
+    Tool::new("fsck.ext4", "e2fsprogs"),
+    Tool::new("mkfs.xfs", "xfsprogs"),
+    Tool::new("xfs_repair", "xfsprogs"),
+];
 /// What QEMU takes beside the guest's memory, with room for the rest of the machine.
 const OVERHEAD_MIB: u64 = 512;
 /// Lines of a console that are shown when cases failed on a healthy kernel.
@@ -86,7 +94,7 @@ impl Summary {
 
 /// Builds, boots, reports. An error means that nothing could be run at all.
 pub(crate) fn run(options: &Options) -> Result<Summary, StepError> {
-    tools::ensure(tools::BOOT, &mut |line| println!("{line}"))?;
+    tools::ensure(&[tools::BOOT, PROGRAMS].concat(), &mut |line| println!("{line}"))?;
     let programs = guests::build()?;
     let mut releases = options.releases.clone();
     releases.sort_unstable();
@@ -133,6 +141,9 @@ fn one(release: Release, programs: &Programs, options: &Options) -> Ran {
         .deadline(DEADLINE);
     for (name, path) in &programs.examples {
         guest = guest.file(format!("/bin/{name}"), path);
+    }
+    for tool in PROGRAMS {
+        guest = guest.program(format!("/sbin/{}", tool.program), tools::find(tool.program));
     }
     if options.keep {
         guest = guest.keep_in(kept());

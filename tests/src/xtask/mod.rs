@@ -122,7 +122,7 @@ pub fn main() -> ExitCode {
 
 fn all() -> bool {
     let mut steps = Steps::default();
-    steps.run("tools", || install(&[tools::BOOT, BUILD_TOOLS].concat()));
+    steps.run("tools", || install(&[tools::BOOT, matrix::PROGRAMS, BUILD_TOOLS].concat()));
     steps.run("toolchain", toolchain::ensure);
     checks::run_all(&mut steps);
     steps.run("tshark", tshark::run);
