@@ -1,11 +1,15 @@
 //! What the host-side binaries share: who this host is, and inventories as JSON.
 
+use std::fs::File;
+use std::io::Read;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use nvme_fabrics::{Controller, HostIdentity, IdentityFiles, Inventory, Namespace, Sysfs};
+use nvme_fabrics::{Controller, HostIdentity, IdentityFiles, Inventory, KeySerial, Namespace, Sysfs};
+use nvme_proto::auth::DhchapSecret;
 use nvme_proto::{HostId, HostNqn};
 use serde::Serialize;
+use zeroize::Zeroizing;
 
 use crate::cli;
 
@@ -30,6 +34,46 @@ pub fn identity(nqn: Option<HostNqn>, id: Option<HostId>) -> Result<HostIdentity
         ));
     }
     Ok(sourced.identity)
+}
+
+/// The secret that an argument stands for: `@FILE`, `-` for standard input, or the secret itself. Then it is said that everybody can read it: the
+/// arguments of a process are no secret.
+///
+/// # Errors
+/// It cannot be read, or is no secret. Neither message shows any of it.
+pub fn secret(argument: &str) -> Result<DhchapSecret, BoxError> {
+    let text = match argument.strip_prefix('@') {
+        Some(file) => read_secret(File::open(file).map_err(|e| format!("cannot open {file}: {e}"))?)?,
+        None if argument == "-" => read_secret(std::io::stdin())?,
+        None => {
+            cli::note(
+                "note: every user of this machine can read a secret among the arguments of a program: use @FILE or -",
+            );
+            Zeroizing::new(argument.to_owned())
+        }
+    };
+    Ok(text.trim_ascii().parse::<DhchapSecret>().map_err(|e| format!("that is no secret: {e}"))?)
+}
+
+/// A secret is one short line; more than this is something else.
+const MAX_SECRET: u64 = 1024;
+
+fn read_secret(from: impl Read) -> Result<Zeroizing<String>, BoxError> {
+    let mut text = Zeroizing::new(String::with_capacity(2048));
+    from.take(MAX_SECRET).read_to_string(&mut text).map_err(|e| format!("cannot read the secret: {e}"))?;
+    Ok(text)
+}
+
+/// The serial number of a key: decimal, or hexadecimal with `0x`, as `/proc/keys` has it.
+///
+/// # Errors
+/// It is none.
+pub fn key_serial(text: &str) -> Result<KeySerial, String> {
+    let serial = match text.strip_prefix("0x") {
+        Some(hex) => KeySerial::from_hex(hex),
+        None => text.parse().ok().and_then(KeySerial::new),
+    };
+    serial.ok_or_else(|| format!("`{}` is not the serial number of a key", text.escape_debug()))
 }
 
 /// A namespace as `list --json` shows it.

@@ -62,4 +62,7 @@ pub use kernel::wait::{
 };
 #[cfg(any(feature = "tokio", feature = "soft-target"))]
 pub use net::BusyPoll;
-pub use options::{ConnectOptions, ControllerLoss, FastIoFail, OptionError};
+pub use options::{
+    ConnectOptions, ControllerLoss, FastIoFail, FcAddress, FcAddressError, KeySerial, OptionError,
+    OptionInfo, OptionString, TransportName,
+};

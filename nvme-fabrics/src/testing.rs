@@ -25,8 +25,18 @@ use crate::options::ConnectOptions;
 /// hexadecimal. `None`: the kernel answers EINVAL.
 #[must_use]
 pub fn kernel_reading(text: &str) -> Option<BTreeMap<String, String>> {
-    const TEXT: &[&str] =
-        &["transport", "traddr", "trsvcid", "nqn", "hostnqn", "hostid", "host_traddr", "host_iface"];
+    const TEXT: &[&str] = &[
+        "transport",
+        "traddr",
+        "trsvcid",
+        "nqn",
+        "hostnqn",
+        "hostid",
+        "host_traddr",
+        "host_iface",
+        "dhchap_secret",
+        "dhchap_ctrl_secret",
+    ];
     const NUMBER: &[&str] = &[
         "queue_size",
         "nr_io_queues",
@@ -37,8 +47,11 @@ pub fn kernel_reading(text: &str) -> Option<BTreeMap<String, String>> {
         "keep_alive_tmo",
         "fast_io_fail_tmo",
         "tos",
+        "keyring",
+        "tls_key",
     ];
-    const FLAG: &[&str] = &["duplicate_connect", "disable_sqflow", "hdr_digest", "data_digest", "discovery"];
+    const FLAG: &[&str] =
+        &["duplicate_connect", "disable_sqflow", "hdr_digest", "data_digest", "discovery", "tls", "concat"];
     let mut options = BTreeMap::new();
     let c_string = text.split('\0').next()?;
     for token in c_string.split([',', '\n']).filter(|t| !t.is_empty()) {
@@ -178,8 +191,9 @@ impl IntoTraddr for std::net::Ipv4Addr {
 /// # Panics
 /// When it does not.
 pub fn check_option_string(options: &ConnectOptions) {
-    let text = options.to_option_string();
-    let read = kernel_reading(&text);
+    let string = options.to_option_string();
+    let text = string.expose();
+    let read = kernel_reading(text);
     assert!(read.is_some(), "the kernel refuses {text:?}");
     let read = read.unwrap_or_default();
     let names: Vec<&str> = options.option_names();

@@ -84,7 +84,7 @@ proptest! {
             .and_then(|o| o.tos(n.tos))
             .unwrap();
         check_option_string(&options);
-        let read = kernel_reading(&options.to_option_string()).unwrap();
+        let read = kernel_reading(options.to_option_string().expose()).unwrap();
         let or_minus_one = |n: Option<u64>| n.map_or("-1".to_owned(), |n| n.to_string());
         for (name, want) in [
             ("nr_io_queues", n.io.to_string()),

@@ -6,15 +6,18 @@ use std::time::Duration;
 use clap::{CommandFactory, Parser, ValueEnum};
 use nvme_examples::{cli, host};
 use nvme_fabrics::{
-    ConnectOptions, ControllerLoss, FastIoFail, OptionError, OsDevice, Sysfs, WaitError, WhichNamespace,
-    connect, wait_for_namespace,
+    ConnectOptions, ControllerLoss, FastIoFail, FcAddress, FcAddressError, HostIdentity, KeySerial,
+    OptionError, OsDevice, Sysfs, WaitError, WhichNamespace, connect, wait_for_namespace,
 };
-use nvme_proto::{HostId, HostNqn, IpTraddr, SubsysNqn};
+use nvme_proto::auth::DhchapSecret;
+use nvme_proto::{HostId, HostNqn, IpTraddrError, SubsysNqn};
 use serde_json::json;
 
 #[derive(Clone, Copy, ValueEnum)]
 enum Transport {
     Tcp,
+    Rdma,
+    Fc,
     Loop,
 }
 
@@ -25,12 +28,12 @@ struct Args {
     /// Transport
     #[arg(short = 't', long, value_enum)]
     transport: Transport,
-    /// Numeric address of the target (tcp)
-    #[arg(short = 'a', long, value_name = "ADDR", required_if_eq("transport", "tcp"))]
-    traddr: Option<IpTraddr>,
-    /// TCP port of the target
-    #[arg(short = 's', long, value_name = "PORT", default_value_t = 4420)]
-    trsvcid: u16,
+    /// Address of the target: numeric (tcp, rdma), nn-0x…:pn-0x… (fc), that of one of its ports (loop, may be left out)
+    #[arg(short = 'a', long, value_name = "ADDR")]
+    traddr: Option<String>,
+    /// Port of the target (tcp, rdma) [default: 4420]
+    #[arg(short = 's', long, value_name = "PORT")]
+    trsvcid: Option<u16>,
     /// NQN of the subsystem to connect to
     #[arg(short = 'n', long, value_name = "NQN")]
     nqn: SubsysNqn,
@@ -40,9 +43,9 @@ struct Args {
     /// ID of this host
     #[arg(short = 'I', long, value_name = "UUID")]
     hostid: Option<HostId>,
-    /// Address of this host to connect from
+    /// Address of this host to connect from: numeric (tcp, rdma), nn-0x…:pn-0x… (fc)
     #[arg(short = 'w', long, value_name = "ADDR")]
-    host_traddr: Option<IpTraddr>,
+    host_traddr: Option<String>,
     /// Interface of this host to connect through
     #[arg(short = 'f', long, value_name = "IFACE")]
     host_iface: Option<String>,
@@ -85,6 +88,27 @@ struct Args {
     /// Disable submission queue flow control
     #[arg(short = 'd', long)]
     disable_sqflow: bool,
+    /// Secret of this host: @FILE, - for standard input, or DHHC-1:…, which every user of this machine can then see
+    #[arg(short = 'S', long, value_name = "SECRET")]
+    dhchap_secret: Option<String>,
+    /// Secret of the controller, given in the same ways
+    #[arg(short = 'C', long, value_name = "SECRET", requires = "dhchap_secret")]
+    dhchap_ctrl_secret: Option<String>,
+    /// TLS, with the key that the kernel finds for these names
+    #[arg(long)]
+    tls: bool,
+    /// TLS, with the key of this serial number
+    #[arg(long, alias = "tls_key", value_name = "SERIAL", value_parser = host::key_serial)]
+    tls_key: Option<KeySerial>,
+    /// Serial number of the keyring to look for the key in
+    #[arg(long, value_name = "SERIAL", value_parser = host::key_serial)]
+    keyring: Option<KeySerial>,
+    /// Authenticate, then go on encrypted with a key made from that
+    #[arg(long, requires = "dhchap_secret", conflicts_with_all = ["tls", "tls_key"])]
+    concat: bool,
+    /// An option that is newer than this program, in the kernel's spelling
+    #[arg(short = 'O', long = "option", value_name = "NAME[=VALUE]")]
+    newer: Vec<String>,
     /// How long to wait for the first block device, in seconds; 0 does not wait
     #[arg(long, value_name = "SECS", default_value = "10", value_parser = host::seconds)]
     wait: Duration,
@@ -99,14 +123,11 @@ fn main() -> ExitCode {
 
 fn run(args: &Args) -> cli::Outcome {
     let identity = host::identity(args.hostnqn.clone(), args.hostid)?;
-    let options = match (args.transport, &args.traddr) {
-        (Transport::Tcp, Some(traddr)) => {
-            ConnectOptions::tcp(traddr.clone(), args.trsvcid, args.nqn.clone(), identity)
-        }
-        (Transport::Tcp, None) => host::usage(&mut Args::command(), "-a ADDR is needed for tcp"),
-        (Transport::Loop, _) => ConnectOptions::loopback(args.nqn.clone(), identity),
+    let secrets = Secrets {
+        host: args.dhchap_secret.as_deref().map(host::secret).transpose()?,
+        controller: args.dhchap_ctrl_secret.as_deref().map(host::secret).transpose()?,
     };
-    let options = match options.and_then(|options| tuned(options, args)) {
+    let options = match addressed(args, identity).and_then(|options| Ok(tuned(options, args, secrets)?)) {
         Ok(options) => options,
         Err(error) => host::usage(&mut Args::command(), error),
     };
@@ -140,12 +161,70 @@ fn run(args: &Args) -> cli::Outcome {
     Ok(cli::print(&format!("connected: controller {}{device}", connected.controller))?)
 }
 
+/// What was read from files, so that it does not stand among the arguments.
+struct Secrets {
+    host: Option<DhchapSecret>,
+    controller: Option<DhchapSecret>,
+}
+
+/// Why the arguments make no options.
+#[derive(Debug, thiserror::Error)]
+enum Misuse {
+    #[error("-a ADDR is needed for {0}")]
+    NoAddress(&'static str),
+    #[error("-w ADDR is needed for fc: the local port")]
+    NoLocalPort,
+    #[error("{0} has no port: leave -s out")]
+    NoPort(&'static str),
+    #[error(transparent)]
+    Ip(#[from] IpTraddrError),
+    #[error(transparent)]
+    Fc(#[from] FcAddressError),
+    #[error(transparent)]
+    Option(#[from] OptionError),
+}
+
+/// The constructor of the transport, with its kind of address.
+fn addressed(args: &Args, identity: HostIdentity) -> Result<ConnectOptions, Misuse> {
+    let address = |transport| args.traddr.as_deref().ok_or(Misuse::NoAddress(transport));
+    let port = args.trsvcid.unwrap_or(4420);
+    let nqn = args.nqn.clone();
+    let no_port = |transport| match args.trsvcid {
+        Some(_) => Err(Misuse::NoPort(transport)),
+        None => Ok(()),
+    };
+    Ok(match args.transport {
+        Transport::Tcp => local(ConnectOptions::tcp(address("tcp")?.parse()?, port, nqn, identity)?, args)?,
+        Transport::Rdma => {
+            local(ConnectOptions::rdma(address("rdma")?.parse()?, port, nqn, identity)?, args)?
+        }
+        Transport::Fc => {
+            no_port("fc")?;
+            let local: FcAddress = args.host_traddr.as_deref().ok_or(Misuse::NoLocalPort)?.parse()?;
+            ConnectOptions::fc(address("fc")?.parse()?, local, nqn, identity)?
+        }
+        Transport::Loop => {
+            no_port("loop")?;
+            let options = match &args.traddr {
+                Some(port) => ConnectOptions::loopback_port(port, nqn, identity)?,
+                None => ConnectOptions::loopback(nqn, identity)?,
+            };
+            local(options, args)?
+        }
+    })
+}
+
+/// With the local address, if one was given.
+fn local(options: ConnectOptions, args: &Args) -> Result<ConnectOptions, Misuse> {
+    Ok(match &args.host_traddr {
+        Some(address) => options.host_traddr(address.parse()?)?,
+        None => options,
+    })
+}
+
 /// Applies what the user asked for beyond the address.
-fn tuned(mut o: ConnectOptions, args: &Args) -> Result<ConnectOptions, OptionError> {
+fn tuned(mut o: ConnectOptions, args: &Args, secrets: Secrets) -> Result<ConnectOptions, OptionError> {
     let after = |secs: i64| u64::try_from(secs).map(Duration::from_secs).ok();
-    if let Some(address) = &args.host_traddr {
-        o = o.host_traddr(address.clone())?;
-    }
     if let Some(interface) = &args.host_iface {
         o = o.host_iface(interface)?;
     }
@@ -187,6 +266,30 @@ fn tuned(mut o: ConnectOptions, args: &Args) -> Result<ConnectOptions, OptionErr
     }
     if args.disable_sqflow {
         o = o.disable_sqflow()?;
+    }
+    if let Some(secret) = secrets.host {
+        o = o.authenticate(secret)?;
+    }
+    if let Some(secret) = secrets.controller {
+        o = o.authenticate_controller(secret)?;
+    }
+    if args.tls {
+        o = o.tls()?;
+    }
+    if let Some(key) = args.tls_key {
+        o = o.tls_key(key)?;
+    }
+    if let Some(keyring) = args.keyring {
+        o = o.keyring(keyring)?;
+    }
+    if args.concat {
+        o = o.secure_concatenation()?;
+    }
+    for option in &args.newer {
+        o = match option.split_once('=') {
+            Some((name, value)) => o.newer_value(name, value)?,
+            None => o.newer_flag(option)?,
+        };
     }
     Ok(o)
 }

@@ -78,7 +78,8 @@ mod tests {
     fn the_well_known_name_needs_no_mark_and_another_one_does() {
         let host = HostIdentity::from_uuid("f81d4fae-7dec-11d0-a765-00a0c91e6bf6".parse().unwrap());
         let request = DiscoveryRequest::tcp("192.0.2.10".parse().unwrap(), DEFAULT_PORT, host).unwrap();
-        let text = request.options().to_option_string();
+        let string = request.options().to_option_string();
+        let text = string.expose();
         assert!(text.starts_with(
             "transport=tcp,traddr=192.0.2.10,trsvcid=8009,nqn=nqn.2014-08.org.nvmexpress.discovery,"
         ));
@@ -90,6 +91,7 @@ mod tests {
             .unwrap()
             .options()
             .to_option_string();
+        let unique = unique.expose();
         assert!(unique.contains(",host_traddr=192.0.2.1,host_iface=eth0,nqn=unique,"), "{unique}");
         assert!(unique.ends_with(",discovery"), "{unique}");
     }

@@ -12,9 +12,9 @@ pub enum OptionError {
         /// The value.
         value: u64,
         /// Smallest allowed value.
-        min: u64,
+        min: i64,
         /// Largest allowed value.
-        max: u64,
+        max: i64,
     },
     /// A time that is no whole number of seconds.
     #[error("{option} takes whole seconds only")]
@@ -39,6 +39,38 @@ pub enum OptionError {
         option: &'static str,
         /// The value.
         value: String,
+    },
+    /// Text that is empty, or has a comma or a control character in it, which would end the value early.
+    #[error("the {option} `{}` is empty, or has characters that it cannot have", .value.escape_debug())]
+    BadText {
+        /// The option, or which part of it.
+        option: &'static str,
+        /// The value.
+        value: String,
+    },
+    /// The option was given by name, and has a setter that checks it.
+    #[error("{option} is no newer option: ask for it by ConnectOptions::{setter}")]
+    HasSetter {
+        /// The option.
+        option: &'static str,
+        /// Its setter.
+        setter: &'static str,
+    },
+    /// The option works only together with another one, which comes first.
+    #[error("{option} needs {needs}")]
+    Needs {
+        /// The option.
+        option: &'static str,
+        /// What it needs.
+        needs: &'static str,
+    },
+    /// Two options contradict each other.
+    #[error("{option} and {other} exclude each other")]
+    Excludes {
+        /// The option.
+        option: &'static str,
+        /// The one that was set before.
+        other: &'static str,
     },
     /// The transport does not take this option.
     #[error("{option} cannot be used with the {transport} transport")]
@@ -65,6 +97,10 @@ impl OptionError {
             | Self::NotWholeSeconds { option }
             | Self::TooLong { option, .. }
             | Self::BadName { option, .. }
+            | Self::BadText { option, .. }
+            | Self::HasSetter { option, .. }
+            | Self::Needs { option, .. }
+            | Self::Excludes { option, .. }
             | Self::NotForTransport { option, .. }
             | Self::NotForDiscovery { option } => option,
         }

@@ -3,15 +3,21 @@
 //! | module | what |
 //! |---|---|
 //! | this | [`ConnectOptions`]: constructors and readers |
-//! | `set` | its setters, each with its range |
+//! | `set`, `security`, `newer` | its setters, each with its range |
+//! | `table` | [`OPTIONS`]: what is known about each option |
 //! | `text` | the option string |
+//! | `fc` | [`FcAddress`] |
 //! | `error` | [`OptionError`] |
 //!
 //! Pure: nothing here touches a kernel. Options that exist are valid, so the string cannot be refused for its syntax, a range, a
 //! missing part, or an option that its transport does not take; and no value can smuggle in another option.
 
 mod error;
+mod fc;
+mod newer;
+mod security;
 mod set;
+mod table;
 mod text;
 
 use std::time::Duration;
@@ -20,6 +26,12 @@ use nvme_proto::{IpTraddr, Nqn, SubsysNqn};
 
 use crate::identity::HostIdentity;
 pub use error::OptionError;
+pub use fc::{FcAddress, FcAddressError};
+use newer::{NewerOption, plain_text};
+pub use security::KeySerial;
+use security::Security;
+pub use table::{KernelVersion, OPTIONS, OptionInfo, OptionValue, TransportName};
+pub use text::OptionString;
 
 /// How long a lost controller is kept while the kernel tries to reconnect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -51,8 +63,20 @@ pub(crate) enum Transport {
         host_traddr: Option<IpTraddr>,
         host_iface: Option<String>,
     },
+    /// NVMe/RDMA.
+    Rdma {
+        traddr: IpTraddr,
+        /// 1 to 65535.
+        port: u16,
+        host_traddr: Option<IpTraddr>,
+    },
+    /// NVMe/FC.
+    Fc { traddr: FcAddress, host_traddr: FcAddress },
     /// The target in this very kernel.
-    Loop,
+    Loop {
+        /// Which of its ports; the first one that there is otherwise.
+        traddr: Option<String>,
+    },
 }
 
 /// What kind of controller is asked for.
@@ -68,29 +92,19 @@ pub(crate) enum Kind {
 
 /// Everything that one connect asks for.
 ///
-/// | option | setter | range | kernel's default | since |
-/// |---|---|---|---|---|
-/// | `transport`, `traddr`, `trsvcid`, `nqn` | [`tcp`](Self::tcp), [`loopback`](Self::loopback) | port 1 to 65535, NQN up to 222 bytes | – (port 8009, so it is always sent) | 4.8 |
-/// | `hostnqn`, `hostid` | constructors | NQN up to 222 bytes | another pair at each load of the module, so they are always sent | 4.17 |
-/// | `queue_size` | [`queue_size`](Self::queue_size) | 16 to 1024 | 128 | 4.8 |
-/// | `nr_io_queues` | [`nr_io_queues`](Self::nr_io_queues) | 1 and up | one for each CPU | 4.8 |
-/// | `nr_write_queues`, `nr_poll_queues` | same names | 1 and up | none | 5.0, 5.1 |
-/// | `keep_alive_tmo` | [`keep_alive`](Self::keep_alive) | 1 s and up | 5 s; discovery: off | 4.8 |
-/// | `reconnect_delay` | [`reconnect_delay`](Self::reconnect_delay) | 1 s and up | 10 s | 4.8 |
-/// | `ctrl_loss_tmo` | [`controller_loss`](Self::controller_loss) | 0 s and up, or never | 600 s | 4.12 |
-/// | `fast_io_fail_tmo` | [`fast_io_fail`](Self::fast_io_fail) | 0 s and up, or off | off | 5.11 |
-/// | `host_traddr` | [`host_traddr`](Self::host_traddr) | numeric address | – | 4.10 |
-/// | `host_iface` | [`host_iface`](Self::host_iface) | name of an interface | – | 5.14 |
-/// | `tos` | [`tos`](Self::tos) | 0 to 255 | the network stack's | 5.4 |
-/// | `hdr_digest`, `data_digest` | [`header_digest`](Self::header_digest), [`data_digest`](Self::data_digest) | flag | off | 5.0 |
-/// | `duplicate_connect` | same name | flag | off | 4.16 |
-/// | `disable_sqflow` | same name | flag | off | 4.20 |
-/// | `discovery` | [`discovery`](Self::discovery) | flag | off | 5.16 |
+/// | constructor | transport | address |
+/// |---|---|---|
+/// | [`tcp`](Self::tcp) | `tcp` | numeric IP address and port |
+/// | [`rdma`](Self::rdma) | `rdma` | numeric IP address and port |
+/// | [`fc`](Self::fc) | `fc` | a remote and a local port, both by their world-wide names |
+/// | [`loopback`](Self::loopback), [`loopback_port`](Self::loopback_port) | `loop` | none, or the name of a port of the target |
 ///
-/// The loop transport takes no address, port, interface, digest, type of service, reconnect or loss option, and no write or poll
-/// queues.
+/// Every constructor takes the subsystem and the identity of this host, since host NQN and identifier always travel together. What is not set is not
+/// sent; [`OPTIONS`] tells what the kernel does then, which values and transports go with each option, and since when it exists. Options
+/// that are newer than this crate are asked for by name, with [`newer_flag`](Self::newer_flag) and [`newer_value`](Self::newer_value).
 ///
-/// Source: `drivers/nvme/host/fabrics.c: nvmf_parse_options`, `tcp.c: nvme_tcp_transport`.
+/// Source: `drivers/nvme/host/fabrics.c: nvmf_parse_options`, `tcp.c: nvme_tcp_transport`, `rdma.c: nvme_rdma_transport`, `fc.c: nvme_fc_transport`,
+/// `drivers/nvme/target/loop.c: nvme_loop_transport`.
 ///
 /// ```
 /// use nvme_fabrics::{ConnectOptions, HostIdentity};
@@ -99,7 +113,7 @@ pub(crate) enum Kind {
 /// let options = ConnectOptions::tcp("192.0.2.10".parse()?, 4420, "mysub".parse()?, host)?
 ///     .queue_size(256)?
 ///     .header_digest()?;
-/// assert!(options.to_option_string().starts_with("transport=tcp,traddr=192.0.2.10,trsvcid=4420,nqn=mysub,hostnqn="));
+/// assert!(options.to_option_string().expose().starts_with("transport=tcp,traddr=192.0.2.10,trsvcid=4420,nqn=mysub,hostnqn="));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -122,6 +136,8 @@ pub struct ConnectOptions {
     data_digest: bool,
     duplicate_connect: bool,
     disable_sqflow: bool,
+    security: Security,
+    newer: Vec<NewerOption>,
 }
 
 /// The longest address that the kernel's parser looks at (`net/core/utils.c: INET6_ADDRSTRLEN`).
@@ -149,15 +165,8 @@ impl ConnectOptions {
     /// [`OptionError`] for port 0, for an NQN of 223 bytes (one more than the Linux host takes), and for an address whose scope makes it longer than
     /// 48 characters.
     pub fn tcp(traddr: IpTraddr, port: u16, nqn: SubsysNqn, host: HostIdentity) -> Result<Self, OptionError> {
-        if port == 0 {
-            return Err(OptionError::OutOfRange {
-                option: "trsvcid",
-                value: 0,
-                min: 1,
-                max: u64::from(u16::MAX),
-            });
-        }
-        let traddr = address("traddr", traddr)?;
+        set::in_range(&table::TRSVCID, port.into())?;
+        let traddr = address(table::TRADDR.name, traddr)?;
         Self::new(Transport::Tcp { traddr, port, host_traddr: None, host_iface: None }, nqn, host)
     }
 
@@ -166,7 +175,46 @@ impl ConnectOptions {
     /// # Errors
     /// [`OptionError`] for an NQN of 223 bytes.
     pub fn loopback(nqn: SubsysNqn, host: HostIdentity) -> Result<Self, OptionError> {
-        Self::new(Transport::Loop, nqn, host)
+        Self::new(Transport::Loop { traddr: None }, nqn, host)
+    }
+
+    /// As [`loopback`](Self::loopback), by one of the target's loop ports: the one with this address, which is any text. Without an address the kernel
+    /// takes the first loop port that there is.
+    ///
+    /// # Errors
+    /// [`OptionError`] for an NQN of 223 bytes, and for an address that is empty, longer than 255 bytes or has a comma or a control character in it.
+    pub fn loopback_port(traddr: &str, nqn: SubsysNqn, host: HostIdentity) -> Result<Self, OptionError> {
+        let traddr = plain_text(table::TRADDR.name, traddr)?;
+        Self::new(Transport::Loop { traddr: Some(traddr) }, nqn, host)
+    }
+
+    /// A connection by NVMe/RDMA. Usual port: 4420.
+    ///
+    /// # Errors
+    /// As [`tcp`](Self::tcp).
+    pub fn rdma(
+        traddr: IpTraddr,
+        port: u16,
+        nqn: SubsysNqn,
+        host: HostIdentity,
+    ) -> Result<Self, OptionError> {
+        set::in_range(&table::TRSVCID, port.into())?;
+        let traddr = address(table::TRADDR.name, traddr)?;
+        Self::new(Transport::Rdma { traddr, port, host_traddr: None }, nqn, host)
+    }
+
+    /// A connection by NVMe/FC, from a local port to a remote one. The kernel returns before such a controller is usable: see
+    /// [`wait_live`](crate::wait_live).
+    ///
+    /// # Errors
+    /// [`OptionError`] for an NQN of 223 bytes.
+    pub fn fc(
+        traddr: FcAddress,
+        host_traddr: FcAddress,
+        nqn: SubsysNqn,
+        host: HostIdentity,
+    ) -> Result<Self, OptionError> {
+        Self::new(Transport::Fc { traddr, host_traddr }, nqn, host)
     }
 
     fn new(transport: Transport, nqn: SubsysNqn, host: HostIdentity) -> Result<Self, OptionError> {
@@ -191,33 +239,43 @@ impl ConnectOptions {
             data_digest: false,
             duplicate_connect: false,
             disable_sqflow: false,
+            security: Security::default(),
+            newer: Vec::new(),
         })
     }
 
-    /// `tcp` or `loop`.
+    /// The transport.
     #[must_use]
-    pub fn transport(&self) -> &'static str {
+    pub fn transport_name(&self) -> TransportName {
         match self.transport {
-            Transport::Tcp { .. } => "tcp",
-            Transport::Loop => "loop",
+            Transport::Tcp { .. } => TransportName::Tcp,
+            Transport::Rdma { .. } => TransportName::Rdma,
+            Transport::Fc { .. } => TransportName::Fc,
+            Transport::Loop { .. } => TransportName::Loop,
         }
     }
 
-    /// The target's address; the loop transport has none.
+    /// `tcp`, `rdma`, `fc` or `loop`.
+    #[must_use]
+    pub fn transport(&self) -> &'static str {
+        self.transport_name().as_str()
+    }
+
+    /// The target's address; only transports over IP have one of this form.
     #[must_use]
     pub fn traddr(&self) -> Option<&IpTraddr> {
         match &self.transport {
-            Transport::Tcp { traddr, .. } => Some(traddr),
-            Transport::Loop => None,
+            Transport::Tcp { traddr, .. } | Transport::Rdma { traddr, .. } => Some(traddr),
+            Transport::Fc { .. } | Transport::Loop { .. } => None,
         }
     }
 
-    /// The target's port; the loop transport has none.
+    /// The target's port; only transports over IP have one.
     #[must_use]
     pub fn port(&self) -> Option<u16> {
         match &self.transport {
-            Transport::Tcp { port, .. } => Some(*port),
-            Transport::Loop => None,
+            Transport::Tcp { port, .. } | Transport::Rdma { port, .. } => Some(*port),
+            Transport::Fc { .. } | Transport::Loop { .. } => None,
         }
     }
 
@@ -225,8 +283,8 @@ impl ConnectOptions {
     #[must_use]
     pub fn local_address(&self) -> Option<&IpTraddr> {
         match &self.transport {
-            Transport::Tcp { host_traddr, .. } => host_traddr.as_ref(),
-            Transport::Loop => None,
+            Transport::Tcp { host_traddr, .. } | Transport::Rdma { host_traddr, .. } => host_traddr.as_ref(),
+            Transport::Fc { .. } | Transport::Loop { .. } => None,
         }
     }
 
@@ -235,7 +293,20 @@ impl ConnectOptions {
     pub fn local_interface(&self) -> Option<&str> {
         match &self.transport {
             Transport::Tcp { host_iface, .. } => host_iface.as_deref(),
-            Transport::Loop => None,
+            Transport::Rdma { .. } | Transport::Fc { .. } | Transport::Loop { .. } => None,
+        }
+    }
+
+    /// `traddr` and `host_traddr` as the kernel gets them, whatever the transport.
+    pub(crate) fn addresses(&self) -> (Option<String>, Option<String>) {
+        match &self.transport {
+            Transport::Tcp { traddr, host_traddr, .. } | Transport::Rdma { traddr, host_traddr, .. } => {
+                (Some(traddr.to_string()), host_traddr.as_ref().map(ToString::to_string))
+            }
+            Transport::Fc { traddr, host_traddr } => {
+                (Some(traddr.to_string()), Some(host_traddr.to_string()))
+            }
+            Transport::Loop { traddr } => (traddr.clone(), None),
         }
     }
 
@@ -260,7 +331,7 @@ impl ConnectOptions {
     /// Whether the kernel would refuse a second connection like this one.
     #[must_use]
     pub fn refuses_duplicates(&self) -> bool {
-        matches!(self.transport, Transport::Tcp { .. }) && !self.is_discovery() && !self.duplicate_connect
+        !matches!(self.transport, Transport::Loop { .. }) && !self.is_discovery() && !self.duplicate_connect
     }
 }
 
@@ -271,7 +342,16 @@ impl std::fmt::Display for ConnectOptions {
             Transport::Tcp { traddr, port, .. } => {
                 write!(f, "subsystem {} at {traddr} port {port}", self.nqn)
             }
-            Transport::Loop => write!(f, "subsystem {} of this machine's own target", self.nqn),
+            Transport::Rdma { traddr, port, .. } => {
+                write!(f, "subsystem {} at {traddr} port {port} by RDMA", self.nqn)
+            }
+            Transport::Fc { traddr, .. } => write!(f, "subsystem {} at {traddr}", self.nqn),
+            Transport::Loop { traddr: None } => {
+                write!(f, "subsystem {} of this machine's own target", self.nqn)
+            }
+            Transport::Loop { traddr: Some(port) } => {
+                write!(f, "subsystem {} at port `{port}` of this machine's own target", self.nqn)
+            }
         }
     }
 }

@@ -4,42 +4,41 @@ use std::time::Duration;
 
 use nvme_proto::{IpTraddr, SubsysNqn};
 
+use super::table::{self, OptionInfo, OptionValue};
 use super::{ConnectOptions, ControllerLoss, FastIoFail, Kind, OptionError, Transport, address, nqn_len};
-
-/// The kernel's `int`.
-const INT_MAX: u64 = i32::MAX as u64;
-
-/// The longest keep-alive time-out, in seconds: it travels as milliseconds in 32 bits, and 5.10 adds ten seconds of its own.
-const MAX_KEEP_ALIVE: u64 = (u32::MAX / 1000 - 10) as u64;
 
 /// Bytes of an interface name, the NUL of the kernel's buffer not counted (`IFNAMSIZ`).
 const MAX_INTERFACE: usize = 15;
 
-fn in_range(option: &'static str, value: u64, min: u64, max: u64) -> Result<(), OptionError> {
-    if (min..=max).contains(&value) {
-        Ok(())
-    } else {
-        Err(OptionError::OutOfRange { option, value, min, max })
+/// The option's own range.
+pub(super) fn in_range(option: &OptionInfo, value: u64) -> Result<(), OptionError> {
+    let OptionValue::Number { min, max } = option.value else { return Ok(()) };
+    match i64::try_from(value) {
+        Ok(number) if (min..=max).contains(&number) => Ok(()),
+        _ => Err(OptionError::OutOfRange { option: option.name, value, min: min.max(0), max }),
     }
 }
 
-fn seconds(option: &'static str, time: Duration, min: u64, max: u64) -> Result<(), OptionError> {
+fn seconds(option: &OptionInfo, time: Duration) -> Result<(), OptionError> {
     if time.subsec_nanos() != 0 {
-        return Err(OptionError::NotWholeSeconds { option });
+        return Err(OptionError::NotWholeSeconds { option: option.name });
     }
-    in_range(option, time.as_secs(), min, max)
+    in_range(option, time.as_secs())
 }
 
 impl ConnectOptions {
-    fn tcp_only(&self, option: &'static str) -> Result<(), OptionError> {
-        match self.transport {
-            Transport::Tcp { .. } => Ok(()),
-            Transport::Loop => Err(OptionError::NotForTransport { option, transport: "loop" }),
+    /// The transport takes the option.
+    pub(super) fn takes(&self, option: &OptionInfo) -> Result<(), OptionError> {
+        let transport = self.transport_name();
+        if option.is_for(transport) {
+            Ok(())
+        } else {
+            Err(OptionError::NotForTransport { option: option.name, transport: transport.as_str() })
         }
     }
 
-    fn io_only(&self, option: &'static str) -> Result<(), OptionError> {
-        if self.is_discovery() { Err(OptionError::NotForDiscovery { option }) } else { Ok(()) }
+    fn io_only(&self, option: &OptionInfo) -> Result<(), OptionError> {
+        if self.is_discovery() { Err(OptionError::NotForDiscovery { option: option.name }) } else { Ok(()) }
     }
 
     /// `nr_io_queues`: number of I/O queues, 1 and up. The kernel makes no more than it has CPUs, the target may grant fewer.
@@ -47,8 +46,9 @@ impl ConnectOptions {
     /// # Errors
     /// [`OptionError`] for zero, for more than `i32::MAX`, and for a discovery controller.
     pub fn nr_io_queues(mut self, queues: u32) -> Result<Self, OptionError> {
-        self.io_only("nr_io_queues")?;
-        in_range("nr_io_queues", queues.into(), 1, INT_MAX)?;
+        self.takes(&table::NR_IO_QUEUES)?;
+        self.io_only(&table::NR_IO_QUEUES)?;
+        in_range(&table::NR_IO_QUEUES, queues.into())?;
         self.nr_io_queues = Some(queues);
         Ok(self)
     }
@@ -56,11 +56,11 @@ impl ConnectOptions {
     /// `nr_write_queues`: number of further queues for writes only, 1 and up.
     ///
     /// # Errors
-    /// [`OptionError`] for zero, for more than `i32::MAX`, for a discovery controller and for the loop transport.
+    /// [`OptionError`] for zero, for more than `i32::MAX`, for a discovery controller and for transports without the option.
     pub fn nr_write_queues(mut self, queues: u32) -> Result<Self, OptionError> {
-        self.tcp_only("nr_write_queues")?;
-        self.io_only("nr_write_queues")?;
-        in_range("nr_write_queues", queues.into(), 1, INT_MAX)?;
+        self.takes(&table::NR_WRITE_QUEUES)?;
+        self.io_only(&table::NR_WRITE_QUEUES)?;
+        in_range(&table::NR_WRITE_QUEUES, queues.into())?;
         self.nr_write_queues = Some(queues);
         Ok(self)
     }
@@ -68,11 +68,11 @@ impl ConnectOptions {
     /// `nr_poll_queues`: number of further queues that are polled instead of waited for, 1 and up.
     ///
     /// # Errors
-    /// [`OptionError`] for zero, for more than `i32::MAX`, for a discovery controller and for the loop transport.
+    /// [`OptionError`] for zero, for more than `i32::MAX`, for a discovery controller and for transports without the option.
     pub fn nr_poll_queues(mut self, queues: u32) -> Result<Self, OptionError> {
-        self.tcp_only("nr_poll_queues")?;
-        self.io_only("nr_poll_queues")?;
-        in_range("nr_poll_queues", queues.into(), 1, INT_MAX)?;
+        self.takes(&table::NR_POLL_QUEUES)?;
+        self.io_only(&table::NR_POLL_QUEUES)?;
+        in_range(&table::NR_POLL_QUEUES, queues.into())?;
         self.nr_poll_queues = Some(queues);
         Ok(self)
     }
@@ -82,8 +82,8 @@ impl ConnectOptions {
     /// # Errors
     /// [`OptionError`] outside that range and for a discovery controller.
     pub fn queue_size(mut self, entries: u16) -> Result<Self, OptionError> {
-        self.io_only("queue_size")?;
-        in_range("queue_size", entries.into(), 16, 1024)?;
+        self.io_only(&table::QUEUE_SIZE)?;
+        in_range(&table::QUEUE_SIZE, entries.into())?;
         self.queue_size = Some(entries);
         Ok(self)
     }
@@ -95,7 +95,7 @@ impl ConnectOptions {
     /// # Errors
     /// [`OptionError`] for zero, for fractions, and for more than 4,294,957 s.
     pub fn keep_alive(mut self, time: Duration) -> Result<Self, OptionError> {
-        seconds("keep_alive_tmo", time, 1, MAX_KEEP_ALIVE)?;
+        seconds(&table::KEEP_ALIVE_TMO, time)?;
         self.keep_alive = Some(time);
         Ok(self)
     }
@@ -105,8 +105,8 @@ impl ConnectOptions {
     /// # Errors
     /// [`OptionError`] for zero, for fractions, for more than `i32::MAX` seconds, and for the loop transport.
     pub fn reconnect_delay(mut self, time: Duration) -> Result<Self, OptionError> {
-        self.tcp_only("reconnect_delay")?;
-        seconds("reconnect_delay", time, 1, INT_MAX)?;
+        self.takes(&table::RECONNECT_DELAY)?;
+        seconds(&table::RECONNECT_DELAY, time)?;
         self.reconnect_delay = Some(time);
         Ok(self)
     }
@@ -118,9 +118,9 @@ impl ConnectOptions {
     /// [`OptionError`] for fractions, for more than `i32::MAX` seconds, and for the loop transport.
     #[doc(alias = "ctrl_loss_tmo")]
     pub fn controller_loss(mut self, loss: ControllerLoss) -> Result<Self, OptionError> {
-        self.tcp_only("ctrl_loss_tmo")?;
+        self.takes(&table::CTRL_LOSS_TMO)?;
         if let ControllerLoss::After(time) = loss {
-            seconds("ctrl_loss_tmo", time, 0, INT_MAX)?;
+            seconds(&table::CTRL_LOSS_TMO, time)?;
         }
         self.controller_loss = Some(loss);
         Ok(self)
@@ -133,7 +133,7 @@ impl ConnectOptions {
     #[doc(alias = "fast_io_fail_tmo")]
     pub fn fast_io_fail(mut self, fail: FastIoFail) -> Result<Self, OptionError> {
         if let FastIoFail::After(time) = fail {
-            seconds("fast_io_fail_tmo", time, 0, INT_MAX)?;
+            seconds(&table::FAST_IO_FAIL_TMO, time)?;
         }
         self.fast_io_fail = Some(fail);
         Ok(self)
@@ -144,12 +144,19 @@ impl ConnectOptions {
     /// # Errors
     /// [`OptionError`] for an address longer than 48 characters and for the loop transport.
     pub fn host_traddr(mut self, local: IpTraddr) -> Result<Self, OptionError> {
-        self.tcp_only("host_traddr")?;
-        let local = address("host_traddr", local)?;
-        if let Transport::Tcp { host_traddr, .. } = &mut self.transport {
-            *host_traddr = Some(local);
+        self.takes(&table::HOST_TRADDR)?;
+        let local = address(table::HOST_TRADDR.name, local)?;
+        match &mut self.transport {
+            Transport::Tcp { host_traddr, .. } | Transport::Rdma { host_traddr, .. } => {
+                *host_traddr = Some(local);
+                Ok(self)
+            }
+            // Fibre Channel has its local port from the start, of another type.
+            Transport::Fc { .. } | Transport::Loop { .. } => Err(OptionError::NotForTransport {
+                option: table::HOST_TRADDR.name,
+                transport: self.transport(),
+            }),
         }
-        Ok(self)
     }
 
     /// `host_iface`: the local network interface to connect from. It is looked up in the initial network namespace.
@@ -158,8 +165,8 @@ impl ConnectOptions {
     /// [`OptionError`] for what cannot be the name of an interface (1 to 15 bytes, no blank, slash, colon, comma or control character, not `.` or `..`)
     /// and for the loop transport.
     pub fn host_iface(mut self, interface: &str) -> Result<Self, OptionError> {
-        const OPTION: &str = "host_iface";
-        self.tcp_only(OPTION)?;
+        const OPTION: &str = table::HOST_IFACE.name;
+        self.takes(&table::HOST_IFACE)?;
         if interface.len() > MAX_INTERFACE {
             return Err(OptionError::TooLong { option: OPTION, len: interface.len(), max: MAX_INTERFACE });
         }
@@ -179,7 +186,7 @@ impl ConnectOptions {
     /// # Errors
     /// [`OptionError`] for the loop transport.
     pub fn tos(mut self, tos: u8) -> Result<Self, OptionError> {
-        self.tcp_only("tos")?;
+        self.takes(&table::TOS)?;
         self.tos = Some(tos);
         Ok(self)
     }
@@ -190,7 +197,7 @@ impl ConnectOptions {
     /// [`OptionError`] for the loop transport.
     #[doc(alias = "hdr_digest")]
     pub fn header_digest(mut self) -> Result<Self, OptionError> {
-        self.tcp_only("hdr_digest")?;
+        self.takes(&table::HDR_DIGEST)?;
         self.header_digest = true;
         Ok(self)
     }
@@ -200,7 +207,7 @@ impl ConnectOptions {
     /// # Errors
     /// [`OptionError`] for the loop transport.
     pub fn data_digest(mut self) -> Result<Self, OptionError> {
-        self.tcp_only("data_digest")?;
+        self.takes(&table::DATA_DIGEST)?;
         self.data_digest = true;
         Ok(self)
     }
@@ -339,6 +346,41 @@ mod tests {
                 "{result:?}"
             );
         }
+    }
+
+    #[test]
+    fn rdma_and_fibre_channel_take_what_is_theirs() {
+        let nqn = || "mysub".parse().unwrap();
+        let rdma = || ConnectOptions::rdma("192.0.2.10".parse().unwrap(), 4420, nqn(), host()).unwrap();
+        let port: crate::FcAddress = "nn-0x203b00a098cbcac6:pn-0x203d00a098cbcac6".parse().unwrap();
+        let fc = || ConnectOptions::fc(port, port, nqn(), host()).unwrap();
+        assert!(rdma().tos(1).and_then(|o| o.nr_poll_queues(1)).is_ok());
+        assert!(fc().reconnect_delay(secs(2)).and_then(|o| o.controller_loss(ControllerLoss::Never)).is_ok());
+        for (transport, result) in [
+            ("rdma", rdma().host_iface("eth0")),
+            ("rdma", rdma().header_digest()),
+            ("rdma", rdma().tls()),
+            ("fc", fc().tos(1)),
+            ("fc", fc().data_digest()),
+            ("fc", fc().nr_write_queues(1)),
+            ("fc", fc().host_traddr("192.0.2.1".parse().unwrap())),
+        ] {
+            match result {
+                Err(OptionError::NotForTransport { transport: t, .. }) => assert_eq!(t, transport),
+                other => panic!("{other:?}"),
+            }
+        }
+        let text = fc().to_option_string();
+        assert!(
+            text.expose().starts_with(&format!("transport=fc,traddr={port},host_traddr={port},nqn=")),
+            "{text:?}"
+        );
+        assert!(rdma().refuses_duplicates() && fc().refuses_duplicates());
+        let by_port = ConnectOptions::loopback_port("anything at all", nqn(), host()).unwrap();
+        assert!(
+            by_port.to_option_string().expose().starts_with("transport=loop,traddr=anything at all,nqn=")
+        );
+        assert!(ConnectOptions::loopback_port("a,tls", nqn(), host()).is_err());
     }
 
     #[test]

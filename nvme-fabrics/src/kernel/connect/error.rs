@@ -10,6 +10,7 @@ use crate::kernel::errno::Errno;
 use crate::kernel::log::{BadParameter, Rejection};
 use crate::kernel::names::ControllerName;
 use crate::kernel::sysfs::{ControllerState, ScanError};
+use crate::options::OptionInfo;
 
 /// How far a connect got.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -105,7 +106,7 @@ pub enum ConnectError {
         /// What was to be connected.
         target: String,
         /// The option.
-        option: &'static str,
+        option: String,
     },
     /// A link-local address, and nothing says by which interface. Nothing was written.
     #[error("cannot connect to {target}: a link-local address is the same on every link ({})", self.hint())]
@@ -225,7 +226,7 @@ impl ConnectError {
 
     /// The option that is the trouble, if it is one.
     #[must_use]
-    pub fn option(&self) -> Option<&'static str> {
+    pub fn option(&self) -> Option<&str> {
         match self {
             Self::Unsupported { option, .. } => Some(option),
             _ => None,
@@ -279,7 +280,7 @@ impl ConnectError {
     pub fn hint(&self) -> String {
         match self {
             Self::Device { source, .. } => source.hint().unwrap_or_default().to_owned(),
-            Self::Unsupported { .. } => "nothing was sent; do without it or use a newer kernel".to_owned(),
+            Self::Unsupported { option, .. } => unsupported_hint(option),
             Self::AlreadyConnected { controller, .. } => {
                 format!("use {controller}, or ask for a duplicate connection")
             }
@@ -295,6 +296,19 @@ impl ConnectError {
             }
             Self::NoReply { .. } | Self::Reply { .. } => "look for it with `list`".to_owned(),
         }
+    }
+}
+
+/// What the kernel lacks: age, or a part that was not built in.
+fn unsupported_hint(option: &str) -> String {
+    match OptionInfo::of(option) {
+        Some(OptionInfo { since, config: Some(config), .. }) => {
+            format!("nothing was sent; it needs Linux {since} or newer, built with CONFIG_{config}")
+        }
+        Some(OptionInfo { since, .. }) => {
+            format!("nothing was sent; do without it or use Linux {since} or newer")
+        }
+        None => "nothing was sent; do without it or use a newer kernel".to_owned(),
     }
 }
 

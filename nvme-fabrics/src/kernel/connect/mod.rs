@@ -73,7 +73,7 @@ pub fn connect_with(
     let existing: BTreeSet<ControllerName> = before.controllers().map(|(_, c)| c.name).collect();
 
     log.mark();
-    let text = match device.create(&options.to_option_string()) {
+    let text = match device.create(options.to_option_string().expose()) {
         Ok(text) => text,
         Err(error) if error.op == DeviceOp::Write => {
             return Err(refused(sysfs, log, options, &existing, error));
@@ -160,7 +160,7 @@ mod tests {
         let options = options("192.0.2.10", "mysub", UUID);
         let got = connect_with(&device, &Fixture::new().sysfs(), &mut NoLog, &options).unwrap();
         assert_eq!(got, Connected { controller: ControllerName::new(3), cntlid: Cntlid(1) });
-        assert_eq!(device.written(), [options.to_option_string()]);
+        assert_eq!(device.written(), [options.to_option_string().expose()]);
     }
 
     #[test]
@@ -171,6 +171,26 @@ mod tests {
         assert_eq!((error.option(), error.stage()), (Some("data_digest"), Stage::Request));
         assert!(error.to_string().contains("data_digest"), "{error}");
         assert!(device.written().is_empty());
+    }
+
+    #[test]
+    fn what_a_kernel_was_not_built_with_is_told_and_newer_options_need_a_list() {
+        let plain = options("192.0.2.10", "mysub", UUID);
+        let error =
+            connect_with(&device(), &Fixture::new().sysfs(), &mut NoLog, &plain.clone().tls().unwrap())
+                .unwrap_err();
+        assert!(error.to_string().contains("tls (nothing was sent; it needs Linux 6.7"), "{error}");
+        assert!(error.to_string().contains("CONFIG_NVME_TCP_TLS"), "{error}");
+        let newer = plain.newer_value("recovery_delay", "5").unwrap();
+        for device in [device(), device_of_everything()] {
+            let error = connect_with(&device, &Fixture::new().sysfs(), &mut NoLog, &newer).unwrap_err();
+            assert_eq!(error.option(), Some("recovery_delay"));
+            assert!(device.written().is_empty());
+        }
+        let list = format!("{},recovery_delay=%d\n", LIST.trim_end());
+        let device = ScriptedDevice::new(OptionList::parse(&list)).answer(Ok("instance=0,cntlid=2\n"));
+        connect_with(&device, &Fixture::new().sysfs(), &mut NoLog, &newer).unwrap();
+        assert!(device.written()[0].ends_with(",recovery_delay=5"));
     }
 
     #[test]

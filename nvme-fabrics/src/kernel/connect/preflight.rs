@@ -17,8 +17,13 @@ pub(super) fn check_options(
     let known = device
         .option_list()
         .map_err(|source| ConnectError::Device { target: options.to_string(), source })?;
-    match options.option_names().into_iter().find(|name| known.knows(name) == Some(false)) {
-        Some(option) => Err(ConnectError::Unsupported { target: options.to_string(), option }),
+    // What is newer than this crate is newer than every kernel without a list.
+    let unlisted = options.newer_names().find(|name| known.knows(name).is_none());
+    let unknown = || options.option_names().into_iter().find(|name| known.knows(name) == Some(false));
+    match unlisted.or_else(unknown) {
+        Some(option) => {
+            Err(ConnectError::Unsupported { target: options.to_string(), option: option.to_owned() })
+        }
         None => Ok(()),
     }
 }
@@ -68,6 +73,7 @@ pub(super) fn check_live_controllers(
 /// spellings of one address are one connection.
 fn is_duplicate(c: &Controller, options: &ConnectOptions) -> bool {
     let host = options.host();
+    let (traddr, host_traddr) = options.addresses();
     let optional = |theirs: Option<&str>, ours: Option<String>| match (theirs, ours) {
         (None, None) => true,
         (Some(theirs), Some(ours)) => is_same_address(theirs, &ours),
@@ -77,9 +83,9 @@ fn is_duplicate(c: &Controller, options: &ConnectOptions) -> bool {
         && c.subsystem_nqn.as_deref() == Some(options.nqn().as_str())
         && c.host_nqn.as_deref() == Some(host.nqn.as_str())
         && c.host_id.as_deref().is_some_and(|id| id.eq_ignore_ascii_case(&host.id.to_string()))
-        && optional(c.address.traddr.as_deref(), options.traddr().map(ToString::to_string))
+        && optional(c.address.traddr.as_deref(), traddr)
         && optional(c.address.trsvcid.as_deref(), options.port().map(|p| p.to_string()))
-        && optional(c.address.host_traddr.as_deref(), options.local_address().map(ToString::to_string))
+        && optional(c.address.host_traddr.as_deref(), host_traddr)
         && optional(c.address.host_iface.as_deref(), options.local_interface().map(str::to_owned))
 }
 
