@@ -7,17 +7,19 @@
 //! | `handle` | [`Target`]: holds them, and changes while hosts are connected |
 //! | `state` | what they are at present, shared by all connections |
 //! | `connection` | what commands are answered, one connection at a time |
+//! | [`serve`] | listeners, connections, threads, and what peers may take of them |
+//! | [`testing`] | a target in one line |
 //! | `identify`, `log` | the structures that describe controllers and namespaces, and the log pages |
 
 pub mod backend;
 mod config;
-#[allow(dead_code, reason = "what serves it is being built")]
 mod connection;
-#[allow(dead_code, reason = "what serves it is being built")]
 mod handle;
 mod identify;
 mod log;
+pub mod serve;
 mod state;
+pub mod testing;
 
 pub use config::{
     AnaGroup, AnaGroupError, AnaState, CntlidRange, Firmware, Hosts, IdentityTextError, Model, Namespace,
@@ -25,3 +27,6 @@ pub use config::{
 };
 pub use connection::{Endpoint, Termination};
 pub use handle::{Association, ChangeError, Layout, Target};
+pub use serve::{Limits, ServeError, Server, ServerBuilder, Shutdown, Statistics};
+
+pub use crate::net::BusyPoll;

@@ -21,6 +21,7 @@ pub struct Io {
 pub(crate) type Completer = Box<dyn FnOnce(Finished) + Send>;
 
 /// A completed request with its memory.
+#[derive(Debug)]
 pub(crate) struct Finished {
     pub(crate) result: Result<(), IoError>,
     pub(crate) buffer: Buffer,

@@ -3,19 +3,21 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use super::Backend;
 use super::error::IoError;
 use super::geometry::{BlockSize, Geometry};
 use super::io::Io;
 use super::op::{Deallocate, Durability, Extent};
-use super::store::BlockStore;
+use super::store::{BlockStore, Lent};
 
-/// A disk in memory. Memory is taken in chunks of 64 KiB when they are written for the first time, and given back by discards; what was
-/// never written reads as zeros. So a disk of many terabytes costs nothing until it is used.
+/// A disk in memory. Memory is taken in pages of 4 KiB when they are written for the first time, and given back by discards; what was never
+/// written reads as zeros. So a disk of many terabytes costs nothing until it is used.
 ///
-/// Chunks are spread over 64 locks: readers of a chunk never wait for each other, and writers rarely for anybody.
+/// Pages are spread over 64 locks: readers of a page never wait for each other, and writers rarely for anybody. Reads within a page are
+/// [lent](BlockStore::lend) and not copied; a page that is written meanwhile is replaced by another one, so that what was read
+/// stays what it was.
 ///
 /// ```
 /// use nvme_fabrics::target::backend::{BlockSize, BlockStore, Durability, Memory};
@@ -23,22 +25,37 @@ use super::store::BlockStore;
 /// disk.write_at(8 << 40, &[7; 4096], Durability::Cached)?;
 /// let mut block = [0; 4096];
 /// disk.read_at(8 << 40, &mut block)?;
-/// assert_eq!((block, disk.allocated()), ([7; 4096], 64 << 10));
+/// assert_eq!((block, disk.allocated()), ([7; 4096], 4096));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct Memory {
     shards: Box<[RwLock<Shard>]>,
     bytes: AtomicU64,
     block_size: BlockSize,
-    allocated: AtomicU64,
+    /// Pages that are there.
+    pages: AtomicU64,
 }
 
 /// The chunks of one lock, by their number.
-type Shard = HashMap<u64, Box<[u8]>>;
+type Shard = HashMap<u64, Chunk>;
 
+/// 64 pages, as far as they were written.
+type Chunk = Box<[Option<Arc<Page>>; CHUNK_PAGES]>;
+
+#[derive(Clone)]
+struct Page([u8; PAGE_LEN]);
+
+impl AsRef<[u8]> for Page {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+const PAGE: u64 = 4096;
+const PAGE_LEN: usize = 4096;
+const CHUNK_PAGES: usize = 64;
 /// Bytes of a chunk.
-const CHUNK: u64 = 64 << 10;
-const CHUNK_LEN: usize = 64 << 10;
+const CHUNK: u64 = 64 * PAGE;
 const SHARDS: u64 = 64;
 
 /// A size that a disk cannot have.
@@ -74,7 +91,7 @@ impl Memory {
     pub fn with_block_size(bytes: u64, block_size: BlockSize) -> Result<Self, MemoryError> {
         check(bytes, block_size)?;
         let shards = (0..SHARDS).map(|_| RwLock::default()).collect();
-        Ok(Self { shards, bytes: AtomicU64::new(bytes), block_size, allocated: AtomicU64::new(0) })
+        Ok(Self { shards, bytes: AtomicU64::new(bytes), block_size, pages: AtomicU64::new(0) })
     }
 
     /// Changes the size. What is beyond a smaller size is forgotten. Tell the target, so that hosts learn of it.
@@ -88,10 +105,13 @@ impl Memory {
             self.forget(Extent::new(bytes, bytes.next_multiple_of(CHUNK).saturating_sub(bytes)));
             let first = bytes.div_ceil(CHUNK);
             for shard in &self.shards {
-                let mut shard = write(shard);
-                let count = shard.len();
-                shard.retain(|number, _| *number < first);
-                self.freed(count.saturating_sub(shard.len()));
+                write(shard).retain(|number, chunk| {
+                    let stays = *number < first;
+                    if !stays {
+                        chunk.iter_mut().for_each(|page| self.free(page));
+                    }
+                    stays
+                });
             }
         }
         Ok(())
@@ -102,21 +122,22 @@ impl Memory {
     pub fn geometry(&self) -> Geometry {
         let blocks = self.bytes.load(Ordering::Relaxed) >> self.block_size.log2();
         Geometry {
-            discard_granularity: 64 << 10,
+            discard_granularity: 4096,
             optimal_io: self.block_size.bytes().max(4096),
             ..Geometry::new(self.block_size, blocks)
         }
     }
 
-    /// Bytes of memory that its chunks take.
+    /// Bytes of memory that its pages take.
     #[must_use]
     pub fn allocated(&self) -> u64 {
-        self.allocated.load(Ordering::Relaxed)
+        self.pages.load(Ordering::Relaxed).saturating_mul(PAGE)
     }
 
-    fn freed(&self, chunks: usize) {
-        let bytes = u64::try_from(chunks).unwrap_or(0).saturating_mul(CHUNK);
-        self.allocated.fetch_sub(bytes, Ordering::Relaxed);
+    fn free(&self, page: &mut Option<Arc<Page>>) {
+        if page.take().is_some() {
+            self.pages.fetch_sub(1, Ordering::Relaxed);
+        }
     }
 
     fn check(&self, at: u64, len: usize) -> Result<(), IoError> {
@@ -127,32 +148,100 @@ impl Memory {
         }
     }
 
-    fn shard(&self, chunk: u64) -> Option<&RwLock<Shard>> {
-        // Less than SHARDS.
-        usize::try_from(chunk % SHARDS).ok().and_then(|shard| self.shards.get(shard))
+    /// Writes to a page; one that is lent stays as it is, and gets a successor.
+    fn put(&self, page: &mut Option<Arc<Page>>, piece: &Piece, data: &[u8]) {
+        match (&mut *page, data.first_chunk()) {
+            (Some(known), Some(whole)) if piece.len == PAGE_LEN => match Arc::get_mut(known) {
+                Some(page) => page.0 = *whole,
+                None => *known = Arc::new(Page(*whole)),
+            },
+            (Some(known), _) => piece.of_mut(known).copy_from_slice(data),
+            (None, _) => {
+                let new = page.insert(Arc::new(Page([0; PAGE_LEN])));
+                piece.of_mut(new).copy_from_slice(data);
+                self.pages.fetch_add(1, Ordering::Relaxed);
+            }
+        }
     }
 
-    /// Makes an extent zeros: chunks that are inside are given back, the others' parts are filled.
+    /// The lock of a chunk.
+    fn shard(&self, chunk: u64) -> Result<&RwLock<Shard>, IoError> {
+        // Less than SHARDS.
+        usize::try_from(chunk % SHARDS)
+            .ok()
+            .and_then(|shard| self.shards.get(shard))
+            .ok_or(IoError::OutOfRange)
+    }
+
+    /// Makes an extent zeros: pages that are inside are given back, parts of others are filled.
     fn forget(&self, extent: Extent) {
         let end = extent.at.saturating_add(extent.len);
         let mut at = extent.at;
         while at < end {
             let number = at / CHUNK;
             let next = number.saturating_add(1).saturating_mul(CHUNK).min(end);
-            if let Some(shard) = self.shard(number) {
-                if next.saturating_sub(at) == CHUNK {
-                    if read(shard).contains_key(&number) && write(shard).remove(&number).is_some() {
-                        self.freed(1);
+            if let Ok(shard) = self.shard(number)
+                && read(shard).contains_key(&number)
+            {
+                let mut shard = write(shard);
+                if let Some(chunk) = shard.get_mut(&number) {
+                    for piece in pieces(at, next) {
+                        let Some(page) = chunk.get_mut(piece.page) else { continue };
+                        match page {
+                            Some(page) if piece.len < PAGE_LEN => piece.of_mut(page).fill(0),
+                            _ => self.free(page),
+                        }
                     }
-                } else if read(shard).contains_key(&number)
-                    && let Some(chunk) = write(shard).get_mut(&number)
-                {
-                    part(at, next).and_then(|part| chunk.get_mut(part)).unwrap_or_default().fill(0);
+                    if chunk.iter().all(Option::is_none) {
+                        shard.remove(&number);
+                    }
                 }
             }
             at = next;
         }
     }
+}
+
+/// A part of a page.
+struct Piece {
+    /// Which of its chunk.
+    page: usize,
+    from: usize,
+    len: usize,
+}
+
+impl Piece {
+    fn of<'a>(&self, page: &'a Page) -> &'a [u8] {
+        page.0.get(self.from..).and_then(|page| page.get(..self.len)).unwrap_or_default()
+    }
+
+    /// Of a page that nobody has been lent, or of a copy of it.
+    fn of_mut<'a>(&self, page: &'a mut Arc<Page>) -> &'a mut [u8] {
+        let page = Arc::make_mut(page);
+        page.0.get_mut(self.from..).and_then(|page| page.get_mut(..self.len)).unwrap_or_default()
+    }
+}
+
+/// The pieces of bytes `at` to `end`, which are in one chunk.
+fn pieces(mut at: u64, end: u64) -> impl Iterator<Item = Piece> {
+    std::iter::from_fn(move || {
+        if at >= end {
+            return None;
+        }
+        let next = (at / PAGE).saturating_add(1).saturating_mul(PAGE).min(end);
+        let piece = Piece {
+            page: usize::try_from(at % CHUNK / PAGE).ok()?,
+            from: usize::try_from(at % PAGE).ok()?,
+            len: usize::try_from(next.saturating_sub(at)).ok()?,
+        };
+        at = next;
+        Some(piece)
+    })
+}
+
+/// The end of the chunk of byte `at`, or `end` before it.
+fn chunk_end(at: u64, end: u64) -> u64 {
+    (at / CHUNK).saturating_add(1).saturating_mul(CHUNK).min(end)
 }
 
 fn check(bytes: u64, block_size: BlockSize) -> Result<(), MemoryError> {
@@ -161,13 +250,6 @@ fn check(bytes: u64, block_size: BlockSize) -> Result<(), MemoryError> {
         _ if !block_size.divides(bytes) => Err(MemoryError::Unaligned { bytes, block_size }),
         _ => Ok(()),
     }
-}
-
-/// The part of a chunk that is bytes `at` to `end` of the disk.
-fn part(at: u64, end: u64) -> Option<std::ops::Range<usize>> {
-    let from = usize::try_from(at % CHUNK).ok()?;
-    let len = usize::try_from(end.saturating_sub(at)).ok()?;
-    Some(from..from.saturating_add(len).min(CHUNK_LEN))
 }
 
 /// A panic while a chunk was copied leaves bytes that are old or new, as a failed write does.
@@ -179,12 +261,6 @@ fn write(shard: &RwLock<Shard>) -> RwLockWriteGuard<'_, Shard> {
     shard.write().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Bytes from `at` to the end of its chunk, `len` at most.
-fn step(at: u64, len: usize) -> usize {
-    let rest = CHUNK.saturating_sub(at % CHUNK);
-    usize::try_from(rest).unwrap_or(len).min(len)
-}
-
 impl BlockStore for Memory {
     fn geometry(&self) -> Geometry {
         self.geometry()
@@ -192,41 +268,55 @@ impl BlockStore for Memory {
 
     fn read_at(&self, mut at: u64, mut to: &mut [u8]) -> Result<(), IoError> {
         self.check(at, to.len())?;
-        while !to.is_empty() {
-            let (piece, rest) = to.split_at_mut(step(at, to.len()));
-            let number = at / CHUNK;
-            let from = usize::try_from(at % CHUNK).unwrap_or(CHUNK_LEN);
-            let shard = self.shard(number).map(read);
-            match shard.as_ref().and_then(|shard| shard.get(&number)) {
-                Some(chunk) => {
-                    let stored = chunk.get(from..).and_then(|chunk| chunk.get(..piece.len()));
-                    piece.copy_from_slice(stored.ok_or(IoError::OutOfRange)?);
+        let end = at.saturating_add(u64::try_from(to.len()).unwrap_or(u64::MAX));
+        while at < end {
+            let (number, next) = (at / CHUNK, chunk_end(at, end));
+            let shard = read(self.shard(number)?);
+            let chunk = shard.get(&number);
+            for piece in pieces(at, next) {
+                let (now, later) =
+                    std::mem::take(&mut to).split_at_mut_checked(piece.len).unwrap_or_default();
+                match chunk.and_then(|chunk| chunk.get(piece.page)?.as_ref()) {
+                    Some(page) => now.copy_from_slice(piece.of(page)),
+                    None => now.fill(0),
                 }
-                None => piece.fill(0),
+                to = later;
             }
-            at = at.saturating_add(u64::try_from(piece.len()).unwrap_or(CHUNK));
-            to = rest;
+            at = next;
         }
         Ok(())
     }
 
+    fn lend(&self, at: u64, len: usize) -> Option<Lent> {
+        self.check(at, len).ok()?;
+        let from = usize::try_from(at % PAGE).ok()?;
+        if len > PAGE_LEN.saturating_sub(from) {
+            return None;
+        }
+        let number = at / CHUNK;
+        let page = usize::try_from(at % CHUNK / PAGE).ok()?;
+        let shard = read(self.shard(number).ok()?);
+        let page = Arc::clone(shard.get(&number)?.get(page)?.as_ref()?);
+        Some(Lent::new(page, from, len))
+    }
+
     fn write_at(&self, mut at: u64, mut data: &[u8], _: Durability) -> Result<(), IoError> {
+        let end = at.saturating_add(u64::try_from(data.len()).unwrap_or(u64::MAX));
         self.check(at, data.len())?;
-        while !data.is_empty() {
-            let (piece, rest) = data.split_at(step(at, data.len()));
-            let number = at / CHUNK;
-            let from = usize::try_from(at % CHUNK).unwrap_or(CHUNK_LEN);
-            let mut shard = write(self.shard(number).ok_or(IoError::OutOfRange)?);
+        while at < end {
+            let (number, next) = (at / CHUNK, chunk_end(at, end));
+            let mut shard = write(self.shard(number)?);
             // Once more, since the disk may have been made smaller meanwhile: what is stored behind its end would come back later.
-            self.check(at, piece.len())?;
-            let chunk = shard.entry(number).or_insert_with(|| {
-                self.allocated.fetch_add(CHUNK, Ordering::Relaxed);
-                vec![0; CHUNK_LEN].into_boxed_slice()
-            });
-            let stored = chunk.get_mut(from..).and_then(|chunk| chunk.get_mut(..piece.len()));
-            stored.ok_or(IoError::OutOfRange)?.copy_from_slice(piece);
-            at = at.saturating_add(u64::try_from(piece.len()).unwrap_or(CHUNK));
-            data = rest;
+            self.check(at, usize::try_from(next.saturating_sub(at)).unwrap_or(usize::MAX))?;
+            let chunk = shard.entry(number).or_insert_with(|| Box::new([const { None }; CHUNK_PAGES]));
+            for piece in pieces(at, next) {
+                let (now, later) = data.split_at_checked(piece.len).unwrap_or_default();
+                if let Some(page) = chunk.get_mut(piece.page) {
+                    self.put(page, &piece, now);
+                }
+                data = later;
+            }
+            at = next;
         }
         Ok(())
     }
@@ -272,7 +362,7 @@ impl fmt::Debug for Memory {
 mod tests {
     use super::*;
 
-    const BYTES: u64 = 5 * CHUNK + 1024;
+    const BYTES: u64 = 2 * CHUNK + 5 * PAGE + 1024;
 
     #[test]
     fn a_long_history_matches_one_vector() {
@@ -304,8 +394,9 @@ mod tests {
                     assert!(data == model[range], "turn {turn}: {len} bytes at {at}");
                 }
             }
-            let chunks: usize = disk.shards.iter().map(|shard| read(shard).len()).sum();
-            assert_eq!(disk.allocated(), u64::try_from(chunks).unwrap() * CHUNK);
+            let pages = |shard| read(shard).values().flat_map(|chunk| chunk.iter().flatten()).count();
+            let pages: usize = disk.shards.iter().map(pages).sum();
+            assert_eq!(disk.allocated(), u64::try_from(pages).unwrap() * PAGE);
         }
     }
 
@@ -316,7 +407,7 @@ mod tests {
             let mut block = [0; 512];
             assert!(disk.read_at(bytes - 512, &mut block).is_ok());
             assert!(disk.write_at(bytes - 512, &block, Durability::Cached).is_ok());
-            assert_eq!(disk.allocated(), CHUNK);
+            assert_eq!(disk.allocated(), PAGE);
             for at in [bytes, bytes - 1, u64::MAX, u64::MAX - 100] {
                 assert!(matches!(disk.read_at(at, &mut block), Err(IoError::OutOfRange)), "{at} of {bytes}");
                 assert!(matches!(disk.write_at(at, &block, Durability::Cached), Err(IoError::OutOfRange)));
@@ -330,15 +421,39 @@ mod tests {
     #[test]
     fn what_was_cut_off_does_not_come_back() {
         let disk = Memory::new(4 * CHUNK).unwrap();
-        disk.write_at(0, &vec![7; 4 * CHUNK_LEN], Durability::Cached).unwrap();
+        let len = usize::try_from(CHUNK).unwrap();
+        disk.write_at(0, &vec![7; 4 * len], Durability::Cached).unwrap();
         disk.resize(CHUNK + 512).unwrap();
-        assert_eq!(disk.allocated(), 2 * CHUNK);
+        assert_eq!(disk.allocated(), CHUNK + PAGE);
         disk.resize(1 << 40).unwrap();
-        let mut all = vec![1; 4 * CHUNK_LEN];
+        let mut all = vec![1; 4 * len];
         disk.read_at(0, &mut all).unwrap();
-        let (kept, gone) = all.split_at(CHUNK_LEN + 512);
+        let (kept, gone) = all.split_at(len + 512);
         assert!(kept.iter().all(|byte| *byte == 7) && gone.iter().all(|byte| *byte == 0));
         assert_eq!(disk.geometry().len(), 1 << 40);
+    }
+
+    #[test]
+    fn what_was_lent_stays_as_it_was() {
+        let disk = Memory::new(1 << 20).unwrap();
+        assert!(disk.lend(0, 512).is_none(), "nothing is there to be lent");
+        disk.write_at(0, &[1; 8192], Durability::Cached).unwrap();
+        assert!(disk.lend(4096 - 512, 1024).is_none() && disk.lend((1 << 20) - 512, 1024).is_none());
+        let lent: Vec<Lent> =
+            [(0, 4096), (512, 1024), (4096, 512)].map(|(at, len)| disk.lend(at, len).unwrap()).into();
+        disk.write_at(0, &[2; 4096], Durability::Cached).unwrap();
+        disk.write_at(4608, &[2; 512], Durability::Cached).unwrap();
+        disk.discard(Extent::new(512, 512)).unwrap();
+        for lent in &lent {
+            assert!(lent.as_ref().iter().all(|byte| *byte == 1));
+        }
+        drop(lent);
+        let mut now = vec![9; 8192];
+        disk.read_at(0, &mut now).unwrap();
+        let want = [vec![2; 512], vec![0; 512], vec![2; 3072], vec![1; 512], vec![2; 512], vec![1; 3072]];
+        assert!(now == want.concat());
+        assert_eq!(disk.lend(0, 4096).unwrap().as_ref(), &now[..4096]);
+        assert_eq!(disk.allocated(), 8192);
     }
 
     #[test]

@@ -70,8 +70,12 @@ pub use inline::Inline;
 pub use io::{Done, Io};
 pub use memory::{Memory, MemoryError};
 pub use op::{Deallocate, Durability, Extent, IoOp};
-pub use store::BlockStore;
+pub use store::{BlockStore, Lent};
 pub use threads::{Threads, ThreadsError};
+
+pub(crate) use buffer::Buffer;
+pub(crate) use io::Finished;
+pub(crate) use store::{perform, take};
 
 /// The storage of a namespace. What a namespace has is an `Arc<dyn Backend>`; two namespaces may have the same.
 ///

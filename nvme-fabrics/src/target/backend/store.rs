@@ -1,5 +1,8 @@
 //! Storage whose functions return when they are done.
 
+use std::fmt;
+use std::sync::Arc;
+
 use super::error::IoError;
 use super::geometry::Geometry;
 use super::op::{Deallocate, Durability, Extent, IoOp};
@@ -18,6 +21,16 @@ pub trait BlockStore: Send + Sync + 'static {
     /// # Errors
     /// Whatever kept it from that; what was put into `to` does not matter then.
     fn read_at(&self, at: u64, to: &mut [u8]) -> Result<(), IoError>;
+
+    /// The same without a copy: memory that holds `len` bytes from byte `at` on, and stays as it is until it is given back. `None`, as
+    /// always unless this is implemented: it is to be read.
+    ///
+    /// Only storage whose memory is never written while it is lent can do this. Asked of storage that runs
+    /// [inline](super::Backend::store) alone.
+    fn lend(&self, at: u64, len: usize) -> Option<Lent> {
+        let _ = (at, len);
+        None
+    }
 
     /// Stores `data` from byte `at` on.
     ///
@@ -50,6 +63,36 @@ pub trait BlockStore: Send + Sync + 'static {
     fn write_zeroes(&self, extent: Extent, deallocate: Deallocate) -> Result<(), IoError> {
         let _ = deallocate;
         in_pieces(extent, |at, len| self.write_at(at, ZEROS.get(..len).unwrap_or(&ZEROS), Durability::Cached))
+    }
+}
+
+/// Memory that storage lends: it must not change before this is dropped.
+#[derive(Clone)]
+pub struct Lent {
+    owner: Arc<dyn AsRef<[u8]> + Send + Sync>,
+    from: usize,
+    len: usize,
+}
+
+impl Lent {
+    /// `len` bytes from byte `from` of `owner`.
+    #[must_use]
+    pub fn new(owner: Arc<dyn AsRef<[u8]> + Send + Sync>, from: usize, len: usize) -> Self {
+        Self { owner, from, len }
+    }
+}
+
+impl AsRef<[u8]> for Lent {
+    fn as_ref(&self) -> &[u8] {
+        let owner: &[u8] = (*self.owner).as_ref();
+        owner.get(self.from..).and_then(|owner| owner.get(..self.len)).unwrap_or_default()
+    }
+}
+
+impl fmt::Debug for Lent {
+    /// Without the data.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Lent").field("len", &self.len).finish_non_exhaustive()
     }
 }
 
