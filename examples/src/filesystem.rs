@@ -1,13 +1,16 @@
 //! Using the connected disk: an ext4 file system on it, mounted, with a file whose content can be checked again later.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+#[cfg(target_os = "linux")]
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use sha2::{Digest, Sha256};
+
+use crate::direct;
 
 /// Why the file system could not be made, mounted, used or unmounted.
 #[derive(Debug, thiserror::Error)]
@@ -84,21 +87,23 @@ pub fn make_ext4(device: &Path) -> Result<(), FilesystemError> {
     Err(FilesystemError::Mkfs { tool: TOOL, device: device.to_owned(), message })
 }
 
-/// A mounted file system. [`Mounted::unmount`] is the end of it; dropping it without (an error on the way) unmounts
+/// A mounted file system (Linux only). [`Mounted::unmount`] is the end of it; dropping it without (an error on the way) unmounts
 /// lazily, so that a failed run leaves no mount behind.
+#[cfg(target_os = "linux")]
 #[derive(Debug)]
 pub struct Mounted {
     point: PathBuf,
     mounted: bool,
 }
 
+#[cfg(target_os = "linux")]
 impl Mounted {
     /// Mounts an ext4 device on a directory, which is made if it is missing.
     ///
     /// # Errors
     /// The kernel's refusal, with the mount point.
     pub fn mount(device: &Path, point: &Path) -> Result<Self, FilesystemError> {
-        fs::create_dir_all(point).map_err(|source| FilesystemError::File {
+        std::fs::create_dir_all(point).map_err(|source| FilesystemError::File {
             operation: "make the directory",
             path: point.to_owned(),
             source,
@@ -130,6 +135,7 @@ impl Mounted {
     }
 }
 
+#[cfg(target_os = "linux")]
 impl Drop for Mounted {
     fn drop(&mut self) {
         if self.mounted {
@@ -179,11 +185,8 @@ impl Checked {
     /// [`FilesystemError::Mismatch`] with both sums when the content differs.
     pub fn verify(&self) -> Result<(), FilesystemError> {
         let error = |source| FilesystemError::File { operation: "read", path: self.path.clone(), source };
-        let mut file = OpenOptions::new()
-            .read(true)
-            .custom_flags(nix::fcntl::OFlag::O_DIRECT.bits())
-            .open(&self.path)
-            .map_err(error)?;
+        let mut file =
+            OpenOptions::new().read(true).custom_flags(direct::FLAG).open(&self.path).map_err(error)?;
         let mut hash = Sha256::new();
         let mut memory = vec![0; (1 << 20) + 4096];
         let start = memory.as_ptr().align_offset(4096);
@@ -227,6 +230,8 @@ fn hex(bytes: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]

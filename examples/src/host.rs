@@ -1,13 +1,14 @@
 //! What the host-side binaries share: who this host is, and inventories as JSON.
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{self, Read};
+use std::net::{IpAddr, SocketAddr, SocketAddrV6};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use nvme_fabrics::{Controller, HostIdentity, IdentityFiles, Inventory, KeySerial, Namespace, Sysfs};
 use nvme_proto::auth::DhchapSecret;
-use nvme_proto::{HostId, HostNqn};
+use nvme_proto::{HostId, HostNqn, IpTraddr};
 use serde::Serialize;
 use zeroize::Zeroizing;
 
@@ -217,9 +218,24 @@ fn controller_json(c: &Controller) -> ControllerJson {
 /// # Errors
 /// `/sys` cannot be read.
 pub fn inventory(sysfs: &Sysfs) -> Result<Inventory, BoxError> {
+    #[cfg_attr(not(target_os = "linux"), allow(unused_mut, reason = "only Linux has controllers to ask"))]
     let mut inventory = Inventory::scan(sysfs)?;
+    #[cfg(target_os = "linux")]
     inventory.complete(sysfs);
     Ok(inventory)
+}
+
+/// Address and port for a socket of this machine. The scope of an IPv6 address is one of its interfaces, by name or number.
+///
+/// # Errors
+/// There is no such interface.
+pub fn socket_address(traddr: &IpTraddr, port: u16) -> io::Result<SocketAddr> {
+    let IpAddr::V6(ip) = traddr.ip() else { return Ok(SocketAddr::new(traddr.ip(), port)) };
+    let scope = match traddr.scope() {
+        None => 0,
+        Some(scope) => scope.parse().or_else(|_| nix::net::if_::if_nametoindex(scope))?,
+    };
+    Ok(SocketAddrV6::new(ip, port, 0, scope).into())
 }
 
 /// A usage error, shown and exited on as clap does (status 2).
@@ -240,6 +256,14 @@ pub fn seconds(text: &str) -> Result<Duration, cli::Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn scopes_are_interfaces() {
+        let address = |text: &str| socket_address(&text.parse().unwrap(), 4420);
+        assert_eq!(address("192.0.2.1").unwrap().to_string(), "192.0.2.1:4420");
+        assert_eq!(address("fe80::1%3").unwrap().to_string(), "[fe80::1%3]:4420");
+        assert!(address("fe80::1%no-such-if").is_err());
+    }
 
     #[test]
     fn seconds_are_whole_and_can_be_added_to_a_time() {

@@ -3,6 +3,7 @@
 pub mod bench;
 pub mod cli;
 pub mod create;
+pub mod direct;
 pub mod dissect;
 pub mod filesystem;
 pub mod guide;

@@ -1,12 +1,17 @@
 //! Where the guide can run: whether this machine's own kernel will do.
 
+#[cfg(target_os = "linux")]
 use nvme_fabrics::{Sysfs, modules};
+#[cfg(target_os = "linux")]
 use nvmet_configfs::kernel::{self, Module, Roots};
 
 /// Why this machine's kernel cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Unable {
+    /// No other kernel has an NVMe/TCP target.
+    #[error("it is not Linux")]
+    NotLinux,
     /// Writing to configfs and to the fabrics device needs root.
     #[error("you are not root")]
     NotRoot,
@@ -19,6 +24,7 @@ pub enum Unable {
 ///
 /// # Errors
 /// The first thing that is missing.
+#[cfg(target_os = "linux")]
 pub fn kernel_can() -> Result<(), Unable> {
     if !nix::unistd::geteuid().is_root() {
         return Err(Unable::NotRoot);
@@ -30,4 +36,13 @@ pub fn kernel_can() -> Result<(), Unable> {
         return Err(Unable::NoModule("nvme-tcp"));
     }
     Ok(())
+}
+
+/// Whether `guide --kernel` can work here.
+///
+/// # Errors
+/// [`Unable::NotLinux`].
+#[cfg(not(target_os = "linux"))]
+pub fn kernel_can() -> Result<(), Unable> {
+    Err(Unable::NotLinux)
 }

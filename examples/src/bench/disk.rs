@@ -3,16 +3,15 @@
 use std::fmt;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Seek, SeekFrom, Write};
-use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
-use nix::sys::stat::{major, minor};
 
 use super::error::BenchError;
 use super::job::Job;
-use crate::filesystem;
+use crate::{direct, filesystem};
 
 /// How I/O is done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,22 +74,19 @@ impl Disk {
         if !kind.is_block_device() && !kind.is_file() {
             return Err(BenchError::NoDisk(path.to_owned()));
         }
-        let mut flags = OFlag::empty();
-        if caching == Caching::Direct {
-            flags |= OFlag::O_DIRECT;
-        }
+        let mut flags = if caching == Caching::Direct { direct::FLAG } else { 0 };
         let writes = job.pattern.writes();
         if writes && kind.is_block_device() {
             // Without O_CREAT this is the kernel's own test: mounted, held by another device, or a partition of it is.
-            flags |= OFlag::O_EXCL;
+            flags |= OFlag::O_EXCL.bits();
         }
-        let opened = OpenOptions::new().read(true).write(writes).custom_flags(flags.bits()).open(path);
+        let opened = OpenOptions::new().read(true).write(writes).custom_flags(flags).open(path);
         let mut file = opened.map_err(|source| match source.raw_os_error() {
             Some(code) if code == Errno::EBUSY as i32 => BenchError::InUse(path.to_owned()),
             _ => BenchError::Open { path: path.to_owned(), source },
         })?;
         if writes && content == Content::Keep && !filesystem::is_blank(path).map_err(look)? {
-            return Err(BenchError::NotBlank(path.to_owned()));
+            return Err(BenchError::NotBlank(path.display().to_string()));
         }
         let size = file.seek(SeekFrom::End(0)).map_err(look)?;
         let logical = if kind.is_block_device() { logical_block(path).map_err(look)? } else { 1 };
@@ -184,12 +180,22 @@ pub fn uring_works() -> io::Result<()> {
 }
 
 /// Bytes of a device's logical block, as sysfs tells; a partition's is its disk's.
+#[cfg(target_os = "linux")]
 fn logical_block(path: &Path) -> io::Result<u32> {
+    use nix::sys::stat::{major, minor};
+    use std::os::unix::fs::MetadataExt;
+
     let number = fs::metadata(path)?.rdev();
     let device = format!("/sys/dev/block/{}:{}", major(number), minor(number));
     let own = fs::read_to_string(format!("{device}/queue/logical_block_size"));
     let text = own.or_else(|_| fs::read_to_string(format!("{device}/../queue/logical_block_size")))?;
     text.trim().parse().map_err(|_| io::ErrorKind::InvalidData.into())
+}
+
+/// Nothing tells it here: the smallest there is, and what does not fit fails with its offset.
+#[cfg(not(target_os = "linux"))]
+fn logical_block(_: &Path) -> io::Result<u32> {
+    Ok(512)
 }
 
 #[cfg(test)]
@@ -210,7 +216,7 @@ mod tests {
         Disk::create(&path, 1 << 20).unwrap();
         open(&path, Pattern::RandRead, Content::Keep).unwrap();
         let error = open(&path, Pattern::RandRw, Content::Keep).unwrap_err();
-        assert!(matches!(&error, BenchError::NotBlank(p) if *p == path), "{error}");
+        assert!(matches!(&error, BenchError::NotBlank(p) if *p == path.display().to_string()), "{error}");
         assert_eq!(open(&path, Pattern::RandRw, Content::Overwrite).unwrap().size(), 1 << 20);
         assert!(matches!(Disk::create(&path, 1), Err(BenchError::Fill { .. })), "it exists");
     }

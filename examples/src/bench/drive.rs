@@ -1,5 +1,6 @@
 //! Starting all workers at once, looking at them while they run, stopping them, and adding up what they measured.
 
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -15,7 +16,7 @@ const TICK: Duration = Duration::from_millis(100);
 const STACK: usize = 256 << 10;
 
 /// The body of one worker. It waits at [`Run::begin`] and leaves soon after [`Run::goes_on`] says so.
-pub(super) type Worker<'a> = Box<dyn FnOnce(&Run, usize) -> Result<Latencies, BenchError> + Send + 'a>;
+pub(super) type Worker<'a> = Box<dyn FnOnce(&Arc<Run>, usize) -> Result<Latencies, BenchError> + Send + 'a>;
 
 /// Runs all workers for the job's time.
 pub(super) fn drive(
@@ -25,7 +26,7 @@ pub(super) fn drive(
     workers: Vec<Worker<'_>>,
     mut tick: impl FnMut(Tick) -> bool,
 ) -> Result<Report, BenchError> {
-    let run = Run::new(workers.len());
+    let run = Arc::new(Run::new(workers.len()));
     let before = Cpu::now();
     let (results, begun, timeline, kept_going) = thread::scope(|scope| {
         let closed = run.close_gate();
@@ -49,6 +50,7 @@ pub(super) fn drive(
                 }
             }
         }
+        run.wait_ready();
         drop(closed);
         let begun = Instant::now();
         let (timeline, kept_going) = watch(&run, job.runtime, begun, &mut tick);

@@ -3,6 +3,8 @@
 use std::io;
 use std::path::PathBuf;
 
+use nvme_fabrics::tcp::{CommandError, ConnectError};
+
 use super::job::Op;
 
 /// Why a run cannot begin, or stopped.
@@ -46,11 +48,8 @@ pub enum BenchError {
     )]
     InUse(PathBuf),
     /// The disk holds data.
-    #[error(
-        "{} holds data, and this job would destroy it: name another one, or say --overwrite",
-        .0.display()
-    )]
-    NotBlank(PathBuf),
+    #[error("{0} holds data, and this job would destroy it: name another one, or say --overwrite")]
+    NotBlank(String),
     /// The area holds not even one block.
     #[error("{target} has {size} bytes, less than one block of {block_size}")]
     TooSmall {
@@ -84,6 +83,36 @@ pub enum BenchError {
         block_size: u32,
         /// Why.
         source: io::Error,
+    },
+    /// The target cannot be reached, or lets us not in.
+    #[error("cannot connect to {target}")]
+    Connect {
+        /// The namespace.
+        target: String,
+        /// Why.
+        source: ConnectError,
+    },
+    /// The namespace cannot be looked at, or not be left in order.
+    #[error("cannot use {target}")]
+    Namespace {
+        /// The namespace.
+        target: String,
+        /// Why.
+        source: CommandError,
+    },
+    /// An I/O through the user-space host failed.
+    #[error("{op} of {block_size} bytes at byte {offset} of {target} failed")]
+    RemoteIo {
+        /// What was read or written.
+        target: String,
+        /// Which way.
+        op: Op,
+        /// Where, in bytes.
+        offset: u64,
+        /// Bytes per I/O.
+        block_size: u32,
+        /// Why.
+        source: CommandError,
     },
     /// io_uring was asked for, and this kernel has none for us.
     #[error("io_uring cannot be used here; --engine threads can")]

@@ -1,7 +1,7 @@
 //! Counting: each worker's own histograms, and shared counters that the run looks at while it goes on.
 
-use std::sync::RwLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
@@ -44,14 +44,23 @@ pub struct Tick {
 pub(super) struct Run {
     counters: Vec<Counter>,
     stop: AtomicBool,
-    /// Held while workers are made: on a small machine the first ones would keep the last ones from being born.
+    /// Held while workers are made and get ready: on a small machine the first ones would keep the last ones from being born.
     gate: RwLock<()>,
+    /// Workers at the gate.
+    ready: Mutex<usize>,
+    arrived: Condvar,
 }
 
 impl Run {
     pub(super) fn new(workers: usize) -> Self {
         let counters = (0..workers).map(|_| Counter::default()).collect();
-        Self { counters, stop: AtomicBool::new(false), gate: RwLock::new(()) }
+        Self {
+            counters,
+            stop: AtomicBool::new(false),
+            gate: RwLock::new(()),
+            ready: Mutex::new(0),
+            arrived: Condvar::new(),
+        }
     }
 
     /// Keeps workers from beginning until the guard is dropped.
@@ -59,9 +68,19 @@ impl Run {
         self.gate.write()
     }
 
-    /// Waits for the start.
+    /// Says that this worker is ready, and waits for the start.
     pub(super) fn begin(&self) {
+        *self.ready.lock().unwrap_or_else(PoisonError::into_inner) += 1;
+        self.arrived.notify_all();
         drop(self.gate.read());
+    }
+
+    /// Waits until all workers are ready, or one has failed before it was.
+    pub(super) fn wait_ready(&self) {
+        let mut ready = self.ready.lock().unwrap_or_else(PoisonError::into_inner);
+        while *ready < self.counters.len() && self.goes_on() {
+            ready = self.arrived.wait(ready).unwrap_or_else(PoisonError::into_inner);
+        }
     }
 
     pub(super) fn goes_on(&self) -> bool {
@@ -70,6 +89,9 @@ impl Run {
 
     pub(super) fn stop(&self) {
         self.stop.store(true, Ordering::Relaxed);
+        // Whoever waits either has not looked yet or is woken.
+        drop(self.ready.lock());
+        self.arrived.notify_all();
     }
 
     /// Reads and writes completed by all workers.
@@ -81,8 +103,8 @@ impl Run {
     }
 
     /// The notebook of worker number `worker`.
-    pub(super) fn recorder(&self, worker: usize) -> Recorder<'_> {
-        Recorder { counter: &self.counters[worker], latencies: Latencies::default() }
+    pub(super) fn recorder(self: &Arc<Self>, worker: usize) -> Recorder {
+        Recorder { run: Arc::clone(self), worker, latencies: Latencies::default() }
     }
 }
 
@@ -114,19 +136,21 @@ impl Latencies {
 
 /// One worker's notebook.
 #[derive(Debug)]
-pub(super) struct Recorder<'a> {
-    counter: &'a Counter,
+pub(super) struct Recorder {
+    run: Arc<Run>,
+    worker: usize,
     latencies: Latencies,
 }
 
-impl Recorder<'_> {
+impl Recorder {
     /// Notes an I/O that began then and is complete now.
     pub(super) fn record(&mut self, op: Op, begun: Instant) {
         let ns = u64::try_from(begun.elapsed().as_nanos()).unwrap_or(u64::MAX);
         self.latencies.of(op).get_or_insert_with(histogram).saturating_record(ns);
+        let counter = &self.run.counters[self.worker];
         let count = match op {
-            Op::Read => &self.counter.reads,
-            Op::Write => &self.counter.writes,
+            Op::Read => &counter.reads,
+            Op::Write => &counter.writes,
         };
         // Only this worker writes it.
         count.store(count.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
@@ -143,7 +167,7 @@ mod tests {
 
     #[test]
     fn workers_are_added_up() {
-        let run = Run::new(2);
+        let run = Arc::new(Run::new(2));
         let mut all = Latencies::default();
         for (worker, op) in [(0, Op::Read), (1, Op::Read), (1, Op::Write)] {
             let mut recorder = run.recorder(worker);
@@ -152,6 +176,19 @@ mod tests {
         }
         assert_eq!(run.completed(), (2, 1));
         assert_eq!((all.reads.unwrap().len(), all.writes.unwrap().len()), (2, 1));
+    }
+
+    #[test]
+    fn waiting_for_workers_ends_when_one_fails() {
+        let run = Arc::new(Run::new(2));
+        let other = Arc::clone(&run);
+        let worker = std::thread::spawn(move || {
+            other.begin();
+            other.stop();
+        });
+        run.wait_ready();
+        assert!(!run.goes_on());
+        worker.join().unwrap();
     }
 
     #[test]

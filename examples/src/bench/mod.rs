@@ -6,6 +6,7 @@
 //! | [`job`] | what to do: pattern, block size, depth, jobs |
 //! | [`disk`] | the device or file: opened for direct I/O, refused when it is in use or holds data |
 //! | [`uring`], [`ring`], [`threads`] | I/O with io_uring, or with a thread for each I/O in flight |
+//! | [`remote`] | I/O on a target through the host in user space |
 //! | [`drive`], [`measure`], [`cpu`] | starting, stopping, counting |
 //! | [`report`], [`fio`], [`plot`] | the result as text, as JSON in fio's shape, as a picture |
 
@@ -17,6 +18,7 @@ pub mod fio;
 pub mod job;
 pub mod measure;
 pub mod plot;
+pub mod remote;
 pub mod report;
 #[cfg(target_os = "linux")]
 pub mod ring;

@@ -1,6 +1,7 @@
 //! I/O with one thread for each I/O in flight: works everywhere.
 
 use std::os::unix::fs::FileExt;
+use std::sync::Arc;
 use std::time::Instant;
 
 use super::disk::Disk;
@@ -20,14 +21,14 @@ pub(super) const ALIGNMENT: usize = 4096;
 pub fn run(disk: &Disk, job: &Job, tick: impl FnMut(Tick) -> bool) -> Result<Report, BenchError> {
     let streams = job.streams(disk.size(), job.io_depth);
     let workers = streams.into_iter().map(|stream| {
-        let body = move |run: &Run, number: usize| work(disk, stream, run, number);
+        let body = move |run: &Arc<Run>, number: usize| work(disk, stream, run, number);
         Box::new(body) as Worker<'_>
     });
     drive(job, disk.name(), disk.way(), workers.collect(), tick)
 }
 
 /// One I/O in flight, again and again.
-fn work(disk: &Disk, mut stream: Stream, run: &Run, number: usize) -> Result<Latencies, BenchError> {
+fn work(disk: &Disk, mut stream: Stream, run: &Arc<Run>, number: usize) -> Result<Latencies, BenchError> {
     let block_size = stream.job().block_size;
     let len = usize::try_from(block_size).unwrap_or(usize::MAX);
     let mut memory = vec![0; len + ALIGNMENT];

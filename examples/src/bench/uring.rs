@@ -1,6 +1,7 @@
 //! I/O with one io_uring and one thread a job.
 
 use std::io;
+use std::sync::Arc;
 use std::time::Instant;
 
 use super::disk::Disk;
@@ -18,14 +19,14 @@ use super::ring::Ring;
 pub fn run(disk: &Disk, job: &Job, tick: impl FnMut(Tick) -> bool) -> Result<Report, BenchError> {
     let streams = job.streams(disk.size(), 1);
     let workers = streams.into_iter().map(|stream| {
-        let body = move |run: &Run, number: usize| work(disk, stream, run, number);
+        let body = move |run: &Arc<Run>, number: usize| work(disk, stream, run, number);
         Box::new(body) as Worker<'_>
     });
     drive(job, disk.name(), disk.way(), workers.collect(), tick)
 }
 
 /// One job: keeps its ring full until the end.
-fn work(disk: &Disk, mut stream: Stream, run: &Run, number: usize) -> Result<Latencies, BenchError> {
+fn work(disk: &Disk, mut stream: Stream, run: &Arc<Run>, number: usize) -> Result<Latencies, BenchError> {
     let job = *stream.job();
     let ring = Ring::new(disk.file(), job.io_depth, job.block_size, |memory| stream.fill(memory));
     let mut ring = ring.map_err(BenchError::NoUring)?;

@@ -1,4 +1,4 @@
-//! `bench`: the guide's fio profile and its relatives, on a block device or a file.
+//! `bench`: the guide's fio profile and its relatives, on a block device, a file, or a target through the host in user space.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -9,16 +9,47 @@ use std::time::Duration;
 use clap::builder::RangedU64ValueParser;
 use clap::{CommandFactory, Parser, ValueEnum};
 use nvme_examples::bench::disk::{Caching, Content, uring_works};
+use nvme_examples::bench::remote::{self, Remote};
 use nvme_examples::bench::{self, BenchError, Disk, Engine, Job, Pattern, Report, Tick, fio, plot};
 use nvme_examples::{cli, host, size};
+use nvme_fabrics::tcp::BusyPoll;
+use nvme_proto::digest::Digests;
+use nvme_proto::{HostId, HostNqn, IpTraddr, Nsid, SubsysNqn};
 
 /// Measure a disk with fio's random 4 KiB profile, or another.
 #[derive(Parser)]
 #[command(name = "bench", version)]
 struct Args {
     /// Block device or file; a file that does not exist is made, --size bytes long, and stays
-    #[arg(long, value_name = "PATH")]
-    device: PathBuf,
+    #[arg(long, value_name = "PATH", required_unless_present = "traddr")]
+    device: Option<PathBuf>,
+    /// Instead of a device: address of a target, for I/O through the host in user space
+    #[arg(short = 'a', long, value_name = "ADDR", conflicts_with = "device", requires = "nqn")]
+    traddr: Option<IpTraddr>,
+    /// TCP port of the target
+    #[arg(short = 's', long, value_name = "PORT", default_value_t = 4420)]
+    trsvcid: u16,
+    /// NQN of the subsystem
+    #[arg(short = 'n', long, value_name = "NQN", requires = "traddr")]
+    nqn: Option<SubsysNqn>,
+    /// Namespace of the subsystem
+    #[arg(long, value_name = "NSID", default_value = "1")]
+    nsid: Nsid,
+    /// Host NQN to connect with
+    #[arg(short = 'q', long, value_name = "NQN", requires = "traddr")]
+    hostnqn: Option<HostNqn>,
+    /// Host ID to connect with
+    #[arg(short = 'I', long, value_name = "UUID", requires = "traddr")]
+    hostid: Option<HostId>,
+    /// Protect headers with digests
+    #[arg(short = 'g', long, requires = "traddr")]
+    hdr_digest: bool,
+    /// Protect data with digests
+    #[arg(short = 'G', long, requires = "traddr")]
+    data_digest: bool,
+    /// Wait for answers by asking again and again
+    #[arg(long, requires = "traddr")]
+    busy_poll: bool,
     /// randread, randwrite, read, write (both in order) or randrw
     #[arg(long, value_name = "PATTERN", default_value = "randread")]
     rw: Pattern,
@@ -40,11 +71,11 @@ struct Args {
     /// Seconds it runs
     #[arg(long, value_name = "SECS", default_value = "60", value_parser = host::seconds)]
     runtime: Duration,
-    /// How I/O is done; by itself io_uring where the kernel allows it, else threads
-    #[arg(long, value_name = "ENGINE")]
+    /// How I/O on a device is done; by itself io_uring where the kernel allows it, else threads
+    #[arg(long, value_name = "ENGINE", conflicts_with = "traddr")]
     engine: Option<EngineName>,
     /// Go through the page cache instead of direct I/O
-    #[arg(long)]
+    #[arg(long, conflicts_with = "traddr")]
     buffered: bool,
     /// Write to the disk although it holds data, which is then destroyed
     #[arg(long)]
@@ -92,7 +123,22 @@ fn run(args: &Args) -> cli::Outcome {
         host::usage(&mut Args::command(), "--runtime 0 measures nothing");
     }
     let stop = stop_on_signal()?;
-    let report = on_disk(args, &args.device, &job, &stop)?;
+    let report = match (&args.device, &args.traddr, &args.nqn) {
+        (Some(path), _, _) => on_disk(args, path, &job, &stop)?,
+        (None, Some(traddr), Some(nqn)) => {
+            let remote = Remote {
+                address: host::socket_address(traddr, args.trsvcid)?,
+                nqn: nqn.clone(),
+                nsid: args.nsid,
+                host: host::identity(args.hostnqn.clone(), args.hostid)?,
+                digests: Digests { header: args.hdr_digest, data: args.data_digest },
+                busy_poll: if args.busy_poll { BusyPoll::Always } else { BusyPoll::Off },
+            };
+            let title = format!("{nqn}: {}", job.pattern);
+            watched(&title, &job, &stop, |tick| remote::run(&remote, &job, content(args), tick))?
+        }
+        _ => return Err(cli::failure("neither a device nor a target was given")),
+    };
     if let Some(path) = &args.plot {
         plot::write(&report, path)?;
         cli::note(&format!("plot: {}", path.display()));
@@ -103,9 +149,13 @@ fn run(args: &Args) -> cli::Outcome {
     }
 }
 
+fn content(args: &Args) -> Content {
+    if args.overwrite { Content::Overwrite } else { Content::Keep }
+}
+
 fn on_disk(args: &Args, path: &Path, job: &Job, stop: &AtomicBool) -> Result<Report, BenchError> {
     let caching = if args.buffered { Caching::PageCache } else { Caching::Direct };
-    let mut content = if args.overwrite { Content::Overwrite } else { Content::Keep };
+    let mut content = content(args);
     if !path.exists() && path.parent().is_some_and(|parent| parent.as_os_str().is_empty() || parent.is_dir())
     {
         let spinner = cli::spinner(format!("making {} of {}", path.display(), size::show(args.size)));

@@ -3,11 +3,12 @@
 use std::fmt;
 use std::fs::OpenOptions;
 use std::io;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use super::Guide;
 use super::story::Step;
-use crate::filesystem;
+use crate::{direct, filesystem};
 
 /// Why there is no disk to export.
 #[derive(Debug, thiserror::Error)]
@@ -15,8 +16,8 @@ use crate::filesystem;
 pub enum BackingError {
     /// The disk holds data.
     #[error(
-        "{} is not blank, and the guide makes a new file system on it: name another device, or say --overwrite if its \
-         content may be destroyed",
+        "{} is not blank, and the guide writes all over it: name another device, or say --overwrite if its content may be \
+         destroyed",
         .0.display()
     )]
     NotBlank(PathBuf),
@@ -47,6 +48,7 @@ pub(super) struct Backing {
     temporary: Option<tempfile::TempPath>,
 }
 
+#[cfg_attr(not(target_os = "linux"), allow(dead_code, reason = "the kernel's story uses all of it"))]
 impl Backing {
     /// Directory of the temporary disk: on a disk even where `/tmp` is in memory.
     const DIRECTORY: &'static str = "/var/tmp";
@@ -83,7 +85,7 @@ impl Backing {
         self.path.is_file()
             && OpenOptions::new()
                 .read(true)
-                .custom_flags_direct()
+                .custom_flags(direct::FLAG)
                 .open(&self.path)
                 .is_err_and(|e| e.raw_os_error() == Some(nix::errno::Errno::EINVAL as i32))
     }
@@ -108,18 +110,6 @@ impl fmt::Display for Backing {
             write!(f, ", a temporary file of {} MiB", Guide::TEMPORARY_SIZE >> 20)?;
         }
         Ok(())
-    }
-}
-
-/// `O_DIRECT` by name.
-trait Direct {
-    fn custom_flags_direct(&mut self) -> &mut Self;
-}
-
-impl Direct for OpenOptions {
-    fn custom_flags_direct(&mut self) -> &mut Self {
-        use std::os::unix::fs::OpenOptionsExt;
-        self.custom_flags(nix::fcntl::OFlag::O_DIRECT.bits())
     }
 }
 

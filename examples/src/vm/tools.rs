@@ -143,7 +143,8 @@ pub(crate) fn locate(program: &str) -> Option<PathBuf> {
     folders.map(|folder| folder.join(program)).find(|path| is_program(path))
 }
 
-/// As [`locate`]; the bare name when it is nowhere, so that running it fails with its name.
+/// The full path of a program, also from folders that an ordinary user does not have on `PATH`; the bare name when it is
+/// nowhere, so that running it fails with its name.
 pub fn find(program: &str) -> PathBuf {
     locate(program).unwrap_or_else(|| PathBuf::from(program))
 }
