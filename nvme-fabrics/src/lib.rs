@@ -33,6 +33,9 @@ pub mod options;
 #[cfg(feature = "soft-target")]
 #[cfg_attr(docsrs, doc(cfg(feature = "soft-target")))]
 pub mod target;
+#[cfg(feature = "tokio")]
+#[cfg_attr(docsrs, doc(cfg(feature = "tokio")))]
+pub mod tcp;
 #[cfg(any(test, feature = "testing"))]
 #[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
 pub mod testing;

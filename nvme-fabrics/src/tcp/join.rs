@@ -1,0 +1,53 @@
+//! Several pieces of one request at a time.
+
+use std::collections::VecDeque;
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::task::Poll;
+
+/// Pieces of one request that are on their way at a time.
+pub(crate) const WINDOW: usize = 8;
+
+/// Runs futures, [`WINDOW`] at a time, and gives each result to `take` in the order of the futures.
+pub(crate) async fn in_order<F: Future>(
+    mut futures: impl Iterator<Item = F>,
+    mut take: impl FnMut(F::Output),
+) {
+    let mut running: VecDeque<Piece<F>> = VecDeque::with_capacity(WINDOW);
+    poll_fn(|cx| {
+        loop {
+            while running.len() < WINDOW {
+                match futures.next() {
+                    Some(future) => running.push_back(Piece::Running(Box::pin(future))),
+                    None => break,
+                }
+            }
+            for piece in &mut running {
+                if let Piece::Running(future) = piece
+                    && let Poll::Ready(output) = future.as_mut().poll(cx)
+                {
+                    *piece = Piece::Over(output);
+                }
+            }
+            let mut took = false;
+            while matches!(running.front(), Some(Piece::Over(_))) {
+                took = true;
+                if let Some(Piece::Over(output)) = running.pop_front() {
+                    take(output);
+                }
+            }
+            if running.is_empty() && !took {
+                return Poll::Ready(());
+            }
+            if !took {
+                return Poll::Pending;
+            }
+        }
+    })
+    .await;
+}
+
+enum Piece<F: Future> {
+    Running(Pin<Box<F>>),
+    Over(F::Output),
+}

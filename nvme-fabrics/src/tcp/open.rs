@@ -1,0 +1,134 @@
+//! One connection, from its address to a queue that is connected.
+
+use std::future::poll_fn;
+use std::task::Poll;
+
+use bytes::Bytes;
+use nvme_proto::Cntlid;
+use nvme_proto::connect::explain;
+use nvme_proto::cqe::Cqe;
+use nvme_proto::digest::Digests;
+use nvme_proto::fabrics::{Connect, ConnectData, ConnectResponse};
+use nvme_proto::host::{Command, CommandError, Completion, Config, Event, Host};
+use nvme_proto::machine::Failure;
+
+use super::buffer::ReadBuffer;
+use super::connect::Settings;
+use super::dial::Dialer;
+use super::error::{ConnectError, Stage};
+use super::queue::HostMachine;
+use crate::net::{Clock, Link, Stream};
+
+/// A connection whose queue is connected.
+pub(crate) struct Opened<S> {
+    pub(crate) link: Link<HostMachine, S>,
+    pub(crate) response: ConnectResponse,
+    pub(crate) digests: Digests,
+}
+
+/// Makes a connection and connects it as queue `connect.qid` of the controller `cntlid`.
+pub(crate) async fn open<D: Dialer>(
+    dial: &mut D,
+    settings: &Settings,
+    config: Config,
+    connect: Connect,
+    cntlid: Cntlid,
+) -> Result<Opened<D::Stream>, ConnectError> {
+    let (peer, queue) = (dial.peer(), connect.qid);
+    let after = settings.dial_timeout;
+    let stream = match tokio::time::timeout(after, dial.dial()).await {
+        Ok(Ok(stream)) => stream,
+        Ok(Err(error)) => return Err(ConnectError::Unreachable { peer, queue, error: error.into() }),
+        Err(_) => return Err(ConnectError::TimedOut { peer, stage: Stage::Dial, queue, after }),
+    };
+    let clock = Clock::new();
+    let mut link = Link::new(Host::new(config, clock.now())?, stream, clock, settings.busy_poll);
+    let stage = if queue == 0 { Stage::Connect } else { Stage::Queues };
+
+    let data = ConnectData::new(settings.host.id, cntlid, &settings.nqn, &settings.host.nqn);
+    let command = Command::new(connect.to_sqe()).write(Bytes::copy_from_slice(data.as_bytes()));
+    let completion = match exchange(&mut link, command).await {
+        Ok(completion) => completion,
+        Err(Broken::TimedOut) => {
+            let after = config.command_timeout.unwrap_or_default();
+            return Err(ConnectError::TimedOut { peer, stage, queue, after });
+        }
+        Err(Broken::Ended { ready, failure, error }) => {
+            let stage = if ready { stage } else { Stage::Handshake };
+            return Err(ConnectError::Ended { peer, stage, queue, failure, error });
+        }
+    };
+    let cqe = match completion.result {
+        Ok(cqe) => cqe,
+        Err(CommandError::Status(cqe)) => {
+            let Cqe { status, .. } = cqe;
+            let [dw0, _] = halves(cqe.result());
+            return match explain(status, dw0) {
+                Some(reject) => Err(ConnectError::Refused { peer, queue, reject }),
+                None => Err(ConnectError::Nonsense { what: "Connect failed with success" }),
+            };
+        }
+        Err(_) => return Err(ConnectError::Nonsense { what: "Connect ended without a completion" }),
+    };
+    let [dw0, _] = halves(cqe.result());
+    let digests = link.machine().negotiated().map_or(Digests::NONE, |agreed| agreed.digests);
+    Ok(Opened { link, response: ConnectResponse(dw0), digests })
+}
+
+/// The two dwords of a result.
+pub(crate) const fn halves(result: u64) -> [u32; 2] {
+    let [a, b, c, d, e, f, g, h] = result.to_le_bytes();
+    [u32::from_le_bytes([a, b, c, d]), u32::from_le_bytes([e, f, g, h])]
+}
+
+/// Why a command on a connection that nobody else uses was not answered.
+enum Broken {
+    TimedOut,
+    Ended { ready: bool, failure: Failure, error: Option<std::io::ErrorKind> },
+}
+
+/// Sends one command and waits for its completion.
+async fn exchange<S: Stream>(
+    link: &mut Link<HostMachine, S>,
+    command: Command<ReadBuffer, Bytes>,
+) -> Result<Completion<ReadBuffer, Bytes>, Broken> {
+    let mut command = Some(command);
+    let (mut ready, mut timed_out, mut failed, mut over) = (false, false, None, None);
+    poll_fn(|cx| {
+        let turn = link.poll_turn(cx, |host, now, _| {
+            if let Some(command) = command.take()
+                && host.submit(now, command).is_err()
+            {
+                host.close(now);
+            }
+            loop {
+                match host.poll(now)? {
+                    Event::Ready(_) => ready = true,
+                    Event::Completed(completion) => over = Some(completion),
+                    Event::TimedOut(_) => {
+                        timed_out = true;
+                        host.close(now);
+                    }
+                    Event::Failed(failure) => failed = Some(failure),
+                    Event::Close(how) => return Some(how),
+                    _ => {}
+                }
+            }
+        });
+        let answered = over.take_if(|over| !matches!(over.result, Err(CommandError::Lost(_))));
+        match (answered, turn) {
+            // One that refuses may close at once.
+            (Some(completion), turn) if turn.is_pending() || completion.result.is_err() => {
+                Poll::Ready(Ok(completion))
+            }
+            (_, Poll::Pending) => Poll::Pending,
+            (_, Poll::Ready(_)) if timed_out => Poll::Ready(Err(Broken::TimedOut)),
+            (_, Poll::Ready(ended)) => {
+                let failure = failed.unwrap_or(Failure::Closed);
+                let error = ended.error.map(|error| error.kind());
+                Poll::Ready(Err(Broken::Ended { ready, failure, error }))
+            }
+        }
+    })
+    .await
+}

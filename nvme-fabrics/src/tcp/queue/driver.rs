@@ -1,0 +1,272 @@
+//! The task of one connection.
+
+use std::fmt;
+use std::future::Future;
+use std::ops::ControlFlow;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use nvme_proto::command::admin::KeepAlive as KeepAliveCommand;
+use nvme_proto::host::{Command, CommandError, Completion, Data, Event, Host};
+use nvme_proto::machine::{Close, Failure, Time};
+
+use super::super::buffer::ReadBuffer;
+use super::{Effect, Fault, Finished, Lost, Queue, Reports, Request, TimedOut};
+use crate::net::{Ended, Link, Stream};
+
+/// The state machine of a queue.
+pub(crate) type HostMachine = Host<ReadBuffer, Bytes>;
+
+/// Slots whose command is not in the table.
+const NOBODY: u32 = u32::MAX;
+/// The slot of a Keep Alive.
+const KEEP_ALIVE: u32 = u32::MAX - 1;
+
+/// A connection and the queue it serves: a future that is ready when the connection has ended.
+pub(crate) struct QueueDriver<S> {
+    link: Link<HostMachine, S>,
+    work: Work,
+    ended: bool,
+}
+
+/// What the task knows beside the connection.
+struct Work {
+    queue: Arc<Queue>,
+    reports: Arc<Reports>,
+    /// Which entry of the table each slot's command is, and what it may have done.
+    slots: Box<[(u32, Effect)]>,
+    /// Slots that may be taken: one is left for Keep Alive.
+    usable: usize,
+    /// Completions on their way to the table.
+    over: Vec<(u32, Completion<ReadBuffer, Bytes>)>,
+    wakers: Vec<std::task::Waker>,
+    failure: Option<Failure>,
+    /// Commands that were lost and may have changed something.
+    unknown: usize,
+}
+
+impl<S> QueueDriver<S> {
+    /// The task for a connection on which Connect has succeeded. `depth` is that of the machine, of which `reserved` slots are left alone.
+    pub(crate) fn new(
+        link: Link<HostMachine, S>,
+        queue: Arc<Queue>,
+        reports: Arc<Reports>,
+        depth: u16,
+        reserved: u16,
+    ) -> Self {
+        let slots = usize::from(depth);
+        reports.began();
+        queue.connected();
+        let work = Work {
+            queue,
+            reports,
+            slots: vec![(NOBODY, Effect::Nothing); slots].into_boxed_slice(),
+            usable: slots.saturating_sub(usize::from(reserved)).max(1),
+            over: Vec::with_capacity(slots),
+            wakers: Vec::with_capacity(slots),
+            failure: None,
+            unknown: 0,
+        };
+        Self { link, work, ended: false }
+    }
+}
+
+impl<S: Stream> Future for QueueDriver<S> {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let Self { link, work, ended } = self.get_mut();
+        if *ended {
+            return Poll::Ready(());
+        }
+        match link.poll_turn(cx, |host, now, cx| work.turn(host, now, cx)) {
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(end) => {
+                *ended = true;
+                work.end(Some(end));
+                Poll::Ready(())
+            }
+        }
+    }
+}
+
+impl<S> Unpin for QueueDriver<S> {}
+
+impl<S> Drop for QueueDriver<S> {
+    /// A task that is taken away (its runtime ends) takes its connection with it: nobody waits for ever.
+    fn drop(&mut self) {
+        if !self.ended {
+            self.work.end(None);
+        }
+    }
+}
+
+impl<S> fmt::Debug for QueueDriver<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("QueueDriver").field("queue", &self.work.queue.id()).finish_non_exhaustive()
+    }
+}
+
+impl Work {
+    /// Completions to those who wait, then what waits to the machine.
+    fn turn(&mut self, host: &mut HostMachine, now: Time, cx: &Context<'_>) -> Option<Close> {
+        loop {
+            let close = self.events(host, now);
+            self.deliver();
+            if close.is_some() || self.submit(host, now, cx).is_continue() {
+                return close;
+            }
+        }
+    }
+
+    /// Takes the machine's events.
+    fn events(&mut self, host: &mut HostMachine, now: Time) -> Option<Close> {
+        while let Some(event) = host.poll(now) {
+            match event {
+                Event::Completed(completion) => {
+                    let free = (NOBODY, Effect::Nothing);
+                    let slot = self.slots.get_mut(completion.id.slot());
+                    let (entry, effect) = slot.map_or(free, |slot| std::mem::replace(slot, free));
+                    if effect != Effect::Nothing && matches!(completion.result, Err(CommandError::Lost(_))) {
+                        self.unknown = self.unknown.saturating_add(1);
+                    }
+                    match entry {
+                        NOBODY => {}
+                        KEEP_ALIVE => {
+                            if completion.result.is_err() {
+                                // A controller that refuses to be kept alive ends the association soon.
+                                host.close(now);
+                            }
+                        }
+                        entry => self.over.push((entry, completion)),
+                    }
+                }
+                Event::TimedOut(id) => match self.slots.get(id.slot()).map_or(NOBODY, |(entry, _)| *entry) {
+                    NOBODY => {}
+                    KEEP_ALIVE => host.close(now),
+                    entry => {
+                        self.queue.lock().table.time_out(entry, id.wire());
+                        let (queue, wire) = (self.queue.id(), id.wire());
+                        self.reports.timed_out(TimedOut { queue, entry, wire });
+                    }
+                },
+                // Another command was a sign of life.
+                Event::KeepAliveDue if self.reports.take_traffic() => {}
+                Event::KeepAliveDue => {
+                    let command = Command::new(KeepAliveCommand::default().to_sqe());
+                    // Without a free slot the last one is still on its way, and watched.
+                    if let Ok(id) = host.submit(now, command)
+                        && let Some(slot) = self.slots.get_mut(id.slot())
+                    {
+                        *slot = (KEEP_ALIVE, Effect::Nothing);
+                    }
+                }
+                Event::Failed(failure) => {
+                    self.failure.get_or_insert(failure);
+                }
+                Event::Close(how) => return Some(how),
+                _ => {} // Ready was before
+            }
+        }
+        None
+    }
+
+    /// Gives completions to the table and wakes who waits for them, all by one look at the lock.
+    fn deliver(&mut self) {
+        if self.over.is_empty() {
+            return;
+        }
+        self.reports.traffic();
+        let mut shared = self.queue.lock();
+        for (entry, completion) in self.over.drain(..) {
+            let finished = Finished {
+                result: completion.result.map_err(Fault::Failed),
+                data: completion.data,
+                timed_out: false,
+            };
+            self.wakers.extend(shared.table.finish(entry, finished));
+        }
+        drop(shared);
+        for waker in self.wakers.drain(..) {
+            waker.wake();
+        }
+    }
+
+    /// Submits what waits, as far as there is room. Breaks if the connection was closed instead.
+    fn submit(&mut self, host: &mut HostMachine, now: Time, cx: &Context<'_>) -> ControlFlow<()> {
+        let mut shared = self.queue.lock();
+        if shared.close && shared.up {
+            shared.up = false;
+            drop(shared);
+            host.close(now);
+            return ControlFlow::Break(());
+        }
+        if let Some(keep_alive) = shared.keep_alive.take() {
+            host.set_keep_alive(now, Some(keep_alive));
+        }
+        while host.outstanding() < self.usable
+            && let Some((entry, Request { sqe, data, watch, effect })) = shared.table.take()
+        {
+            let mut command = Command::new(sqe);
+            command.data = data;
+            command.watch = watch;
+            match host.submit(now, command) {
+                Ok(id) => {
+                    shared.table.issued(entry, id.wire());
+                    if let Some(slot) = self.slots.get_mut(id.slot()) {
+                        *slot = (entry, effect);
+                    }
+                }
+                Err(refused) => {
+                    let result = Err(Fault::Refused(refused.reason));
+                    let finished = Finished { result, data: refused.command.data, timed_out: false };
+                    self.wakers.extend(shared.table.finish(entry, finished));
+                }
+            }
+        }
+        if !shared.task.as_ref().is_some_and(|task| task.will_wake(cx.waker())) {
+            shared.task = Some(cx.waker().clone());
+        }
+        drop(shared);
+        for waker in self.wakers.drain(..) {
+            waker.wake();
+        }
+        ControlFlow::Continue(())
+    }
+
+    /// The connection has ended: nobody waits any more.
+    fn end(&mut self, ended: Option<Ended>) {
+        self.deliver();
+        if ended.is_none() {
+            // The machine is gone with what it had.
+            let lost = self.slots.iter().filter(|(_, effect)| *effect != Effect::Nothing).count();
+            self.unknown = self.unknown.saturating_add(lost);
+        }
+        let wakers = {
+            let mut shared = self.queue.lock();
+            (shared.up, shared.task) = (false, None);
+            shared.table.clear(Fault::Down, Fault::Vanished)
+        };
+        for waker in wakers {
+            waker.wake();
+        }
+        self.reports.ended(Lost {
+            queue: self.queue.id(),
+            failure: self.failure.unwrap_or(Failure::Closed),
+            unknown: self.unknown,
+            error: ended.and_then(|ended| ended.error).map(|error| error.kind()),
+        });
+    }
+}
+
+impl Finished {
+    /// The buffer that was read into, as memory of this crate.
+    pub(crate) fn into_bytes(self) -> Bytes {
+        match self.data {
+            Data::Read(buffer) => buffer.into_bytes().freeze(),
+            _ => Bytes::new(),
+        }
+    }
+}

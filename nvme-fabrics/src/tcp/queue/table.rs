@@ -1,0 +1,391 @@
+//! The commands of a queue and who waits for them.
+
+use std::task::{Context, Poll, Waker};
+
+use bytes::Bytes;
+use nvme_proto::cqe::Cqe;
+use nvme_proto::host::{CommandError, Data, SubmitError, Watch};
+use nvme_proto::machine::Failure;
+use nvme_proto::sqe::Sqe;
+
+use super::super::buffer::ReadBuffer;
+
+/// A command to be submitted.
+#[derive(Debug)]
+pub(crate) struct Request {
+    pub(crate) sqe: Sqe,
+    pub(crate) data: Payload,
+    pub(crate) watch: Watch,
+    pub(crate) effect: Effect,
+}
+
+/// What a command may do that is not undone when it is executed twice, or late.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Effect {
+    /// Nothing: it only reads.
+    Nothing,
+    /// It puts blocks into a state that does not depend on what was there.
+    Overwrites,
+    /// Something else: it is never sent twice.
+    Other,
+}
+
+/// The data of a command.
+pub(crate) type Payload = Data<ReadBuffer, Bytes>;
+
+/// What became of a command.
+#[derive(Debug)]
+pub(crate) struct Finished {
+    pub(crate) result: Result<Cqe, Fault>,
+    /// The data, given back. `None` only when the queue's task itself was taken away.
+    pub(crate) data: Payload,
+    /// It took longer than it may, and was aborted or its connection was closed for it.
+    pub(crate) timed_out: bool,
+}
+
+/// Why a command has no successful completion.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// It was submitted and failed.
+    Failed(CommandError),
+    /// It was not taken: nothing of it was sent.
+    Refused(SubmitError),
+    /// The queue has no connection: nothing of it was sent.
+    Down,
+    /// Too many commands wait for their turn: nothing of it was sent.
+    Busy,
+    /// The connection is gone with whatever was on it. Whether the command was executed is not known.
+    Vanished,
+}
+
+impl Fault {
+    /// Whether the connection was lost, before or after the command was sent.
+    pub(crate) const fn is_loss(self) -> bool {
+        matches!(self, Self::Failed(CommandError::Lost(_)) | Self::Down | Self::Vanished)
+    }
+
+    /// Whether the controller may have executed the command without its host knowing.
+    pub(crate) const fn outcome_unknown(self) -> bool {
+        matches!(self, Self::Failed(CommandError::Lost(_)) | Self::Vanished)
+    }
+
+    /// How the connection ended.
+    pub(crate) const fn failure(self) -> Option<Failure> {
+        match self {
+            Self::Failed(CommandError::Lost(failure)) => Some(failure),
+            _ => None,
+        }
+    }
+}
+
+/// No entry.
+const NONE: u32 = u32::MAX;
+
+/// The commands of a queue: a table of entries that are used again, with the waiting ones in a list through the table. Adding, taking, finishing
+/// and giving up take constant time, and memory only when more commands are there at once than ever before.
+#[derive(Debug, Default)]
+pub(crate) struct Table {
+    entries: Vec<Entry>,
+    free: Vec<u32>,
+    waiting: List,
+}
+
+#[derive(Debug)]
+struct Entry {
+    state: State,
+    before: u32,
+    after: u32,
+}
+
+#[derive(Debug)]
+enum State {
+    Free,
+    /// Not taken by the queue's task yet.
+    Waiting {
+        request: Request,
+        waker: Option<Waker>,
+    },
+    /// With the controller.
+    Issued {
+        waker: Option<Waker>,
+        wire: u16,
+        timed_out: bool,
+    },
+    /// The same, but nobody waits any more.
+    Abandoned {
+        wire: u16,
+    },
+    /// Over.
+    Done(Finished),
+}
+
+/// The list of those that wait, in the order in which they came.
+#[derive(Debug)]
+struct List {
+    first: u32,
+    last: u32,
+    len: usize,
+}
+
+impl Default for List {
+    fn default() -> Self {
+        Self { first: NONE, last: NONE, len: 0 }
+    }
+}
+
+impl Table {
+    /// Commands that wait.
+    pub(crate) const fn waiting(&self) -> usize {
+        self.waiting.len
+    }
+
+    /// Adds a command behind those that wait.
+    pub(crate) fn add(&mut self, request: Request, waker: Waker) -> u32 {
+        let state = State::Waiting { request, waker: Some(waker) };
+        let index = match self.free.pop() {
+            Some(index) => index,
+            None => {
+                // As many as there are futures; those do not fit into memory long before.
+                let index = u32::try_from(self.entries.len()).unwrap_or(NONE);
+                self.entries.push(Entry { state: State::Free, before: NONE, after: NONE });
+                index
+            }
+        };
+        let before = self.waiting.last;
+        if let Some(entry) = self.entry(index) {
+            *entry = Entry { state, before, after: NONE };
+        }
+        match self.entry(before) {
+            Some(entry) => entry.after = index,
+            None => self.waiting.first = index,
+        }
+        self.waiting.last = index;
+        self.waiting.len = self.waiting.len.saturating_add(1);
+        index
+    }
+
+    /// Takes the command that has waited longest, to be submitted.
+    pub(crate) fn take(&mut self) -> Option<(u32, Request)> {
+        let index = self.waiting.first;
+        self.entry(index)?;
+        self.unlink(index);
+        let entry = self.entry(index)?;
+        let issued = State::Issued { waker: None, wire: 0, timed_out: false };
+        match std::mem::replace(&mut entry.state, issued) {
+            State::Waiting { request, waker } => {
+                entry.state = State::Issued { waker, wire: 0, timed_out: false };
+                Some((index, request))
+            }
+            other => {
+                entry.state = other;
+                None
+            }
+        }
+    }
+
+    /// The command taken last has this identifier on the wire.
+    pub(crate) fn issued(&mut self, index: u32, id: u16) {
+        if let Some(Entry { state: State::Issued { wire, .. } | State::Abandoned { wire }, .. }) =
+            self.entry(index)
+        {
+            *wire = id;
+        }
+    }
+
+    /// A command is over; returns who waits for it.
+    pub(crate) fn finish(&mut self, index: u32, mut finished: Finished) -> Option<Waker> {
+        let entry = self.entry(index)?;
+        match std::mem::replace(&mut entry.state, State::Free) {
+            State::Issued { waker, timed_out, .. } => {
+                finished.timed_out = timed_out;
+                entry.state = State::Done(finished);
+                waker
+            }
+            State::Abandoned { .. } => {
+                self.free.push(index);
+                None
+            }
+            other => {
+                entry.state = other;
+                None
+            }
+        }
+    }
+
+    /// What became of a command; else the task is woken when it is known.
+    pub(crate) fn poll(&mut self, index: u32, cx: &Context<'_>) -> Poll<Finished> {
+        let Some(entry) = self.entry(index) else { return Poll::Pending };
+        match &mut entry.state {
+            State::Waiting { waker, .. } | State::Issued { waker, .. } => {
+                if !waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+                    *waker = Some(cx.waker().clone());
+                }
+                Poll::Pending
+            }
+            State::Done(_) => match std::mem::replace(&mut entry.state, State::Free) {
+                State::Done(finished) => {
+                    self.free.push(index);
+                    Poll::Ready(finished)
+                }
+                _ => Poll::Pending,
+            },
+            State::Free | State::Abandoned { .. } => Poll::Pending,
+        }
+    }
+
+    /// Nobody waits for the command any more. One that still waits is forgotten, one that is with the controller stays until it is answered; what is
+    /// returned is to be dropped.
+    pub(crate) fn abandon(&mut self, index: u32) -> Option<impl Sized + use<>> {
+        let entry = self.entry(index)?;
+        match std::mem::replace(&mut entry.state, State::Free) {
+            State::Issued { waker, wire, .. } => {
+                entry.state = State::Abandoned { wire };
+                Some((None, None, waker))
+            }
+            State::Waiting { request, waker } => {
+                self.unlink(index);
+                self.free.push(index);
+                Some((Some(request), None, waker))
+            }
+            State::Done(finished) => {
+                self.free.push(index);
+                Some((None, Some(finished), None))
+            }
+            State::Free => None,
+            abandoned @ State::Abandoned { .. } => {
+                entry.state = abandoned;
+                None
+            }
+        }
+    }
+
+    /// A command has taken too long: remembers that, if it still has this identifier and is not over.
+    pub(crate) fn time_out(&mut self, index: u32, id: u16) {
+        if let Some(Entry { state: State::Issued { wire, timed_out, .. }, .. }) = self.entry(index)
+            && *wire == id
+        {
+            *timed_out = true;
+        }
+    }
+
+    /// Whether the command with this identifier is still with the controller.
+    pub(crate) fn is_issued(&self, index: u32, id: u16) -> bool {
+        let state = usize::try_from(index).ok().and_then(|index| self.entries.get(index));
+        match state.map(|entry| &entry.state) {
+            Some(State::Issued { wire, .. } | State::Abandoned { wire }) => *wire == id,
+            _ => false,
+        }
+    }
+
+    /// The connection is gone: everything that waits is over with `waiting`, and what is still with the controller with `issued`. Returns who waits.
+    pub(crate) fn clear(&mut self, waiting: Fault, issued: Fault) -> Vec<Waker> {
+        let mut wakers = Vec::new();
+        while let Some((index, request)) = self.take() {
+            let finished = Finished { result: Err(waiting), data: request.data, timed_out: false };
+            wakers.extend(self.finish(index, finished));
+        }
+        for index in 0..self.entries.len() {
+            let index = u32::try_from(index).unwrap_or(NONE);
+            let finished = Finished { result: Err(issued), data: Payload::None, timed_out: false };
+            wakers.extend(self.finish(index, finished));
+        }
+        wakers
+    }
+
+    fn entry(&mut self, index: u32) -> Option<&mut Entry> {
+        self.entries.get_mut(usize::try_from(index).ok()?)
+    }
+
+    /// Takes an entry out of the list of those that wait.
+    fn unlink(&mut self, index: u32) {
+        let Some(entry) = self.entry(index) else { return };
+        let (before, after) = (entry.before, entry.after);
+        (entry.before, entry.after) = (NONE, NONE);
+        match self.entry(before) {
+            Some(entry) => entry.after = after,
+            None => self.waiting.first = after,
+        }
+        match self.entry(after) {
+            Some(entry) => entry.before = before,
+            None => self.waiting.last = before,
+        }
+        self.waiting.len = self.waiting.len.saturating_sub(1);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(number: u32) -> Request {
+        let mut sqe = Sqe::new(2);
+        sqe.cdw10 = number;
+        Request { sqe, data: Payload::None, watch: Watch::TimeOut, effect: Effect::Nothing }
+    }
+
+    fn waker() -> Waker {
+        Waker::noop().clone()
+    }
+
+    fn done() -> Finished {
+        Finished { result: Ok(Cqe::success(0)), data: Payload::None, timed_out: false }
+    }
+
+    #[test]
+    fn commands_are_taken_in_the_order_in_which_they_came_whoever_leaves() {
+        let mut table = Table::default();
+        let all: Vec<u32> = (0..8).map(|number| table.add(request(number), waker())).collect();
+        for leaves in [0, 3, 7] {
+            assert!(table.abandon(all[leaves]).is_some());
+        }
+        assert_eq!(table.waiting(), 5);
+        let taken: Vec<u32> =
+            std::iter::from_fn(|| table.take()).map(|(_, request)| request.sqe.cdw10).collect();
+        assert_eq!(taken, [1, 2, 4, 5, 6]);
+        assert_eq!(table.waiting(), 0);
+    }
+
+    #[test]
+    fn an_entry_is_used_again_only_when_its_command_is_over() {
+        let mut table = Table::default();
+        let cx = &Context::from_waker(Waker::noop());
+        let first = table.add(request(0), waker());
+        assert_eq!(table.take().map(|(index, _)| index), Some(first));
+        table.issued(first, 77);
+        assert!(table.abandon(first).is_some());
+        // The controller still has it.
+        let second = table.add(request(1), waker());
+        assert_ne!(first, second);
+        assert!(table.is_issued(first, 77) && !table.is_issued(first, 78));
+        assert!(table.finish(first, done()).is_none(), "nobody waits");
+        assert_eq!(table.add(request(2), waker()), first);
+        // Over, but not fetched: it stays.
+        assert_eq!(table.take().map(|(index, _)| index), Some(second));
+        assert!(table.finish(second, done()).is_some());
+        assert_ne!(table.add(request(3), waker()), second);
+        assert!(table.poll(second, cx).is_ready());
+        assert!(table.poll(second, cx).is_pending());
+        assert_eq!(table.add(request(4), waker()), second);
+    }
+
+    #[test]
+    fn a_lost_connection_ends_everything_once() {
+        let mut table = Table::default();
+        let cx = &Context::from_waker(Waker::noop());
+        let [issued, waiting, over] = [0, 1, 2].map(|number| table.add(request(number), waker()));
+        table.take();
+        // `over` is ahead of `waiting` only because that one leaves and comes back.
+        table.abandon(waiting);
+        assert_eq!(table.take().map(|(index, _)| index), Some(over));
+        table.finish(over, done());
+        let waiting = table.add(request(3), waker());
+        assert_eq!(table.clear(Fault::Down, Fault::Vanished).len(), 2);
+        assert_eq!(table.clear(Fault::Down, Fault::Vanished).len(), 0);
+        for (index, want) in [(issued, Err(Fault::Vanished)), (waiting, Err(Fault::Down))] {
+            let Poll::Ready(finished) = table.poll(index, cx) else { panic!("{index} is not over") };
+            assert_eq!(finished.result.map(drop), want);
+        }
+        let Poll::Ready(finished) = table.poll(over, cx) else { panic!("not over") };
+        assert!(finished.result.is_ok());
+    }
+}
