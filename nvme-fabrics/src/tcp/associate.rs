@@ -104,13 +104,6 @@ async fn admin_queue<D: Dialer>(
     let mut connect = Connect::admin(ADMIN_QUEUE_SIZE, millis);
     connect.attributes = attributes(settings.flow_control);
     let opened = open(dial, settings, config, connect, Cntlid::DYNAMIC).await?;
-    if opened.response.requires_authentication() || opened.response.requires_secure_channel() {
-        return Err(ConnectError::AuthenticationRequired {
-            peer: core.peer.clone(),
-            queue: 0,
-            response: opened.response,
-        });
-    }
     let queue = (Arc::clone(&core.admin), Arc::clone(&core.reports));
     spawn(QueueDriver::new(opened.link, queue.0, queue.1, config.depth, 1));
     Ok((opened.response.cntlid(), opened.digests))
@@ -257,13 +250,6 @@ async fn io_queues<D: Dialer>(
         let mut connect = Connect::io(queue.id(), size);
         connect.attributes = attributes(settings.flow_control);
         let opened = open(dial, settings, config, connect, details.cntlid).await?;
-        if opened.response.requires_authentication() {
-            return Err(ConnectError::AuthenticationRequired {
-                peer: core.peer.clone(),
-                queue: queue.id(),
-                response: opened.response,
-            });
-        }
         let shared = (Arc::clone(queue), Arc::clone(&core.reports));
         spawn(QueueDriver::new(opened.link, shared.0, shared.1, config.depth, 0));
         details.queues = details.queues.saturating_add(1);

@@ -12,6 +12,8 @@ use nvme_proto::SubsysNqn;
 use nvme_proto::digest::Digests;
 use tokio::io::{AsyncRead, AsyncWrite};
 
+#[cfg(feature = "auth")]
+use super::authenticate::Secrets;
 use super::controller::Controller;
 use super::core::{Core, Handle};
 use super::dial::{Dial, DialTcp, DialWith, Dialer};
@@ -65,6 +67,8 @@ pub(crate) struct Settings {
     pub(crate) fast_io_fail: FastIoFail,
     pub(crate) replay: Replay,
     pub(crate) busy_poll: BusyPoll,
+    #[cfg(feature = "auth")]
+    pub(crate) secrets: Option<Secrets>,
 }
 
 /// What to connect to, and how.
@@ -86,6 +90,7 @@ pub(crate) struct Settings {
 /// | time until a lost controller is given up | [`controller_loss`](Self::controller_loss) | 0 s up, or never | 600 s |
 /// | time until commands of a lost controller fail | [`fast_io_fail`](Self::fast_io_fail) | 0 s up, or off | off |
 /// | which commands are sent again | [`replay`](Self::replay) | | [`Replay::Fenced`] |
+/// | secrets | `secrets` (feature `auth`) | | none |
 /// | looking instead of waiting | [`busy_poll`](Self::busy_poll) | | off |
 ///
 /// The times are those of the kernel's host (`drivers/nvme/host/fabrics.h: NVMF_DEF_RECONNECT_DELAY`, `NVMF_DEF_CTRL_LOSS_TMO`,
@@ -169,6 +174,8 @@ impl<D: Dial> Connect<D> {
             fast_io_fail: FastIoFail::Off,
             replay: Replay::Fenced,
             busy_poll: BusyPoll::Off,
+            #[cfg(feature = "auth")]
+            secrets: None,
         };
         Self { dial, settings }
     }
@@ -267,6 +274,19 @@ impl<D: Dial> Connect<D> {
     /// Looking instead of waiting.
     pub const fn busy_poll(mut self, busy_poll: BusyPoll) -> Self {
         self.settings.busy_poll = busy_poll;
+        self
+    }
+
+    /// Secrets of DH-HMAC-CHAP: the host's, for controllers that require authentication, and the controller's, which it then has to prove that it
+    /// knows. **With the latter, a controller that does not authenticate itself is not used.**
+    #[cfg(feature = "auth")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "auth")))]
+    pub fn secrets(
+        mut self,
+        host: nvme_proto::auth::DhchapSecret,
+        controller: Option<nvme_proto::auth::DhchapSecret>,
+    ) -> Self {
+        self.settings.secrets = Some(Secrets { host, controller });
         self
     }
 

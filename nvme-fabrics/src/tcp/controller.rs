@@ -184,8 +184,8 @@ impl Controller {
     }
 
     /// An admin command that only reads.
-    pub(super) async fn ask(&self, sqe: Sqe, len: usize) -> Result<Answer, CommandError> {
-        self.pass(On::Admin, sqe, Transfer::Read(len), Effect::Nothing).await
+    pub(super) async fn ask(&self, sqe: Sqe, data: Transfer) -> Result<Answer, CommandError> {
+        self.pass(On::Admin, sqe, data, Effect::Nothing).await
     }
 
     /// Identify with any structure: 4096 bytes.
@@ -193,7 +193,7 @@ impl Controller {
     /// # Errors
     /// [`CommandError`].
     pub async fn identify_with(&self, command: IdentifyCommand) -> Result<Bytes, CommandError> {
-        Ok(self.ask(command.to_sqe(), IdentifyCommand::DATA_LEN).await?.data)
+        Ok(self.ask(command.to_sqe(), Transfer::Read(IdentifyCommand::DATA_LEN)).await?.data)
     }
 
     /// A piece of a log page, `len` bytes from `offset`. Both are multiples of 4. What is larger than a command may be is read in pieces, which may
@@ -230,7 +230,7 @@ impl Controller {
             (part.nsid, part.lsp, part.lsi) = (command.nsid, command.lsp, command.lsi);
             (part.command_set, part.uuid_index) = (command.command_set, command.uuid_index);
             part.retain = if last { command.retain } else { RetainAsyncEvent::Retain };
-            let data = self.ask(part.to_sqe(), bytes).await?.data;
+            let data = self.ask(part.to_sqe(), Transfer::Read(bytes)).await?.data;
             if done == 0 && last {
                 return Ok(data);
             }

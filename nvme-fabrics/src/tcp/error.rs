@@ -117,6 +117,32 @@ pub enum ConnectError {
         /// What it asks for.
         response: ConnectResponse,
     },
+    /// The controller did not prove who it is, as it has to.
+    #[error("{peer} does not authenticate itself on queue {queue}, which is required here")]
+    NotAuthenticated {
+        /// Where to.
+        peer: String,
+        /// On which queue.
+        queue: u16,
+    },
+    /// Authentication failed.
+    #[cfg(feature = "auth")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "auth")))]
+    #[error("authentication with {peer} failed (queue {queue})")]
+    Authentication {
+        /// Where to.
+        peer: String,
+        /// On which queue.
+        queue: u16,
+        /// Why.
+        #[source]
+        error: nvme_proto::auth::AuthError,
+    },
+    /// The system gives no random numbers, without which authentication is worth nothing.
+    #[cfg(feature = "auth")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "auth")))]
+    #[error("the system gives no random numbers")]
+    NoRandom,
     /// The controller did not become ready.
     #[error("the controller did not become ready within {} s ({})", .waited.as_secs_f32(), csts(.status))]
     NotReady {
@@ -160,7 +186,9 @@ impl ConnectError {
             Self::TimedOut { stage, .. } | Self::Ended { stage, .. } | Self::Command { stage, .. } => *stage,
             Self::Refused { queue: 0, .. } => Stage::Connect,
             Self::Refused { .. } => Stage::Queues,
-            Self::AuthenticationRequired { .. } => Stage::Authenticate,
+            Self::AuthenticationRequired { .. } | Self::NotAuthenticated { .. } => Stage::Authenticate,
+            #[cfg(feature = "auth")]
+            Self::Authentication { .. } | Self::NoRandom => Stage::Authenticate,
             Self::NotReady { .. } => Stage::Enable,
             Self::Nonsense { .. } | Self::Decode(_) => Stage::Identify,
         }

@@ -14,6 +14,7 @@
 //! [`Connect`] says what to connect to. What a lost connection means for commands: [`reconnect`].
 
 mod associate;
+mod authenticate;
 mod buffer;
 mod connect;
 mod controller;
@@ -21,6 +22,7 @@ mod core;
 mod dial;
 mod error;
 mod events;
+mod features;
 mod join;
 mod namespace;
 mod open;
@@ -35,7 +37,7 @@ pub use controller::{Answer, Controller, Limits, Transfer};
 pub use dial::{Dial, DialTcp, DialWith};
 pub use error::{CommandError, CommandName, ConnectError, FailedRead, Stage};
 pub use events::{ControllerEvent, Events};
-pub use namespace::{AtomicWrite, BlockRange, Deallocate, Durability, Namespace};
+pub use namespace::{AtomicWrite, BlockRange, Deallocate, Durability, Namespace, Reservations};
 pub use reconnect::Replay;
 pub use state::{Cause, State, Watch};
 

@@ -2,6 +2,7 @@
 
 use std::future::poll_fn;
 use std::task::Poll;
+use std::time::Duration;
 
 use bytes::Bytes;
 use nvme_proto::Cntlid;
@@ -12,6 +13,7 @@ use nvme_proto::fabrics::{Connect, ConnectData, ConnectResponse};
 use nvme_proto::host::{Command, CommandError, Completion, Config, Event, Host};
 use nvme_proto::machine::Failure;
 
+use super::authenticate::authenticate;
 use super::buffer::ReadBuffer;
 use super::connect::Settings;
 use super::dial::Dialer;
@@ -49,13 +51,9 @@ pub(crate) async fn open<D: Dialer>(
     let command = Command::new(connect.to_sqe()).write(Bytes::copy_from_slice(data.as_bytes()));
     let completion = match exchange(&mut link, command).await {
         Ok(completion) => completion,
-        Err(Broken::TimedOut) => {
+        Err(broken) => {
             let after = config.command_timeout.unwrap_or_default();
-            return Err(ConnectError::TimedOut { peer, stage, queue, after });
-        }
-        Err(Broken::Ended { ready, failure, error }) => {
-            let stage = if ready { stage } else { Stage::Handshake };
-            return Err(ConnectError::Ended { peer, stage, queue, failure, error });
+            return Err(broken.into_error(after, &peer, stage, queue));
         }
     };
     let cqe = match completion.result {
@@ -71,8 +69,10 @@ pub(crate) async fn open<D: Dialer>(
         Err(_) => return Err(ConnectError::Nonsense { what: "Connect ended without a completion" }),
     };
     let [dw0, _] = halves(cqe.result());
+    let response = ConnectResponse(dw0);
+    authenticate(&mut link, settings, &peer, queue, response).await?;
     let digests = link.machine().negotiated().map_or(Digests::NONE, |agreed| agreed.digests);
-    Ok(Opened { link, response: ConnectResponse(dw0), digests })
+    Ok(Opened { link, response, digests })
 }
 
 /// The two dwords of a result.
@@ -82,18 +82,35 @@ pub(crate) const fn halves(result: u64) -> [u32; 2] {
 }
 
 /// Why a command on a connection that nobody else uses was not answered.
-enum Broken {
+pub(super) enum Broken {
+    /// It took too long.
     TimedOut,
+    /// The connection ended, before or after the handshake.
     Ended { ready: bool, failure: Failure, error: Option<std::io::ErrorKind> },
 }
 
+impl Broken {
+    /// What that means for the connect.
+    pub(super) fn into_error(self, after: Duration, peer: &str, stage: Stage, queue: u16) -> ConnectError {
+        let peer = peer.to_owned();
+        match self {
+            Self::TimedOut => ConnectError::TimedOut { peer, stage, queue, after },
+            Self::Ended { ready, failure, error } => {
+                let stage = if ready { stage } else { Stage::Handshake };
+                ConnectError::Ended { peer, stage, queue, failure, error }
+            }
+        }
+    }
+}
+
 /// Sends one command and waits for its completion.
-async fn exchange<S: Stream>(
+pub(super) async fn exchange<S: Stream>(
     link: &mut Link<HostMachine, S>,
     command: Command<ReadBuffer, Bytes>,
 ) -> Result<Completion<ReadBuffer, Bytes>, Broken> {
     let mut command = Some(command);
-    let (mut ready, mut timed_out, mut failed, mut over) = (false, false, None, None);
+    let mut ready = link.machine().negotiated().is_some();
+    let (mut timed_out, mut failed, mut over) = (false, None, None);
     poll_fn(|cx| {
         let turn = link.poll_turn(cx, |host, now, _| {
             if let Some(command) = command.take()

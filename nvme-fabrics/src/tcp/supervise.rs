@@ -122,7 +122,13 @@ impl Outage {
 /// Whether another attempt may fare better. A target that restarts may answer with nearly anything, so only what this side does wrong is hopeless.
 const fn may_change(error: &super::ConnectError) -> bool {
     use super::ConnectError as Error;
-    !matches!(error, Error::Config(_) | Error::Cancelled | Error::AuthenticationRequired { .. })
+    !matches!(
+        error,
+        Error::Config(_)
+            | Error::Cancelled
+            | Error::AuthenticationRequired { .. }
+            | Error::NotAuthenticated { .. }
+    )
 }
 
 /// When it is dropped, the controller is gone, if it was not before.

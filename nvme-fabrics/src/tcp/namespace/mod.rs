@@ -3,6 +3,7 @@
 mod maintain;
 mod pieces;
 mod read;
+mod reservation;
 mod write;
 
 use std::sync::Arc;
@@ -14,6 +15,7 @@ use nvme_proto::identify::{Cns, IdentifyCommand, IdentifyNamespace};
 use nvme_proto::sqe::Sqe;
 
 pub use maintain::{BlockRange, Deallocate};
+pub use reservation::Reservations;
 pub use write::Durability;
 
 use super::controller::Controller;
