@@ -8,6 +8,7 @@ use alloc::vec;
 use crate::types::Cntlid;
 
 /// `N` bytes from offset `at`.
+#[inline(always)]
 pub(crate) fn bytes_at<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
     bytes.get(at..).and_then(|rest| rest.first_chunk()).copied().unwrap_or([0; N])
 }
@@ -18,6 +19,7 @@ pub(crate) fn field_at(bytes: &[u8], at: usize, len: usize) -> &[u8] {
 }
 
 /// Writes `N` bytes from offset `at` on.
+#[inline(always)]
 pub(crate) fn put<const N: usize>(bytes: &mut [u8], at: usize, value: [u8; N]) {
     if let Some(field) = bytes.get_mut(at..).and_then(|rest| rest.first_chunk_mut()) {
         *field = value;
@@ -48,10 +50,12 @@ macro_rules! int_fields {
     ($($int:ty),+) => {$(
         /// Little-endian.
         impl Field for $int {
+            #[inline(always)]
             fn read(bytes: &[u8], at: usize) -> Self {
                 Self::from_le_bytes(bytes_at(bytes, at))
             }
 
+            #[inline(always)]
             fn write(self, bytes: &mut [u8], at: usize) {
                 put(bytes, at, self.to_le_bytes());
             }
@@ -76,10 +80,12 @@ impl<const N: usize> Field for [u8; N] {
 macro_rules! newtype_fields {
     ($($name:ty),+ $(,)?) => {$(
         impl $crate::layout::Field for $name {
+            #[inline(always)]
             fn read(bytes: &[u8], at: usize) -> Self {
                 Self($crate::layout::Field::read(bytes, at))
             }
 
+            #[inline(always)]
             fn write(self, bytes: &mut [u8], at: usize) {
                 $crate::layout::Field::write(self.0, bytes, at);
             }

@@ -264,10 +264,12 @@ impl Default for Sgl {
 }
 
 impl Field for Sgl {
+    #[inline(always)]
     fn read(bytes: &[u8], at: usize) -> Self {
         Self::from_bytes(&crate::layout::bytes_at(bytes, at))
     }
 
+    #[inline(always)]
     fn write(self, bytes: &mut [u8], at: usize) {
         crate::layout::put(bytes, at, self.encode());
     }

@@ -13,6 +13,7 @@ impl Cids {
     }
 
     /// Marks an identifier; `false` if it was marked already.
+    #[inline]
     pub(super) fn insert(&mut self, cid: u16) -> bool {
         let Some((word, bit)) = self.word(cid) else { return false };
         let new = *word & bit == 0;
@@ -20,12 +21,14 @@ impl Cids {
         new
     }
 
+    #[inline]
     pub(super) fn remove(&mut self, cid: u16) {
         if let Some((word, bit)) = self.word(cid) {
             *word &= !bit;
         }
     }
 
+    #[inline]
     fn word(&mut self, cid: u16) -> Option<(&mut u64, u64)> {
         let word = self.0.get_mut(usize::from(cid >> 6))?;
         Some((word, 1_u64.wrapping_shl(u32::from(cid & 63))))

@@ -96,7 +96,6 @@ mod slot;
 mod transmit;
 
 use alloc::boxed::Box;
-use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
 pub use config::{Admission, Config, ConfigError, SuccessFlag};
@@ -107,8 +106,9 @@ use receive::Arriving;
 use slot::{Queue, Slot};
 
 use crate::frame::{Framer, Limits};
-use crate::machine::{Direct, Failure, KeepAlive, Outbox, Phase, Time, Work};
+use crate::machine::{Direct, Failure, KeepAlive, Outbox, Phase, Ring, Time, Work};
 use crate::pdu::{Negotiated, Role};
+use crate::sqe::Sqe;
 
 /// The controller's side of one connection. See the [module](self) for how to drive it.
 ///
@@ -125,7 +125,7 @@ pub struct Controller<R = Vec<u8>, W = Vec<u8>> {
     /// Slots with something to send.
     work: Work,
     /// Slots that are answered and may have buffers to give back.
-    over: VecDeque<u16>,
+    over: Ring<u16>,
     cids: Cids,
     serial: u32,
     /// A Connect waits for its answer.
@@ -135,6 +135,8 @@ pub struct Controller<R = Vec<u8>, W = Vec<u8>> {
     sq_head: u16,
     keep_alive: Option<(KeepAlive, Time)>,
     arriving: Arriving,
+    /// The command that came last.
+    incoming: Incoming<'static>,
     direct: Direct,
     phase: Phase,
     /// When the phase has to be over.
@@ -161,7 +163,7 @@ impl<R, W> Controller<R, W> {
             slots: (0..config.depth).map(|_| Slot::new()).collect(),
             free: (0..config.depth).rev().collect(),
             work: Work::new(depth),
-            over: VecDeque::with_capacity(depth),
+            over: Ring::new(depth),
             cids: Cids::new(),
             serial: 0,
             connecting: false,
@@ -169,6 +171,7 @@ impl<R, W> Controller<R, W> {
             sq_head: 0,
             keep_alive: None,
             arriving: Arriving::Nothing,
+            incoming: Incoming { tag: Tag { slot: 0, serial: 0 }, sqe: Sqe::new(0), data: CommandData::None },
             direct: Direct::default(),
             phase: Phase::Handshake,
             deadline: now.after(config.handshake_timeout),

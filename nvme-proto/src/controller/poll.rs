@@ -8,20 +8,23 @@ use crate::Status;
 use crate::machine::{Close, Direct, Failure, Phase, Time, term_req};
 use crate::pdu::{Answer, FatalErrorStatus, Role};
 
-/// What to tell: by itself, or with data that are still in the framer.
+/// What to tell: by itself, or the command that came last, or that with data that are still in the framer.
 enum Told<R, W> {
     Event(Event<'static, R, W>),
-    Lend(Incoming<'static>),
+    Command,
+    Lend,
 }
 
 impl<R: AsMut<[u8]>, W: AsRef<[u8]>> Controller<R, W> {
     /// What has happened; `None` when nothing more will happen before bytes come, room in the socket does, an answer, or the time of
     /// [`poll_timeout`](Self::poll_timeout).
     pub fn poll(&mut self, now: Time) -> Option<Event<'_, R, W>> {
-        let command = match self.advance(now)? {
+        match self.advance(now)? {
             Told::Event(event) => return Some(event),
-            Told::Lend(command) => command,
-        };
+            Told::Command => return Some(Event::Command(self.incoming)),
+            Told::Lend => {}
+        }
+        let command = self.incoming;
         // All of the data have come: that was looked at.
         let Self { framer, slots, work, connecting, .. } = self;
         let data = framer.data()?;
@@ -61,10 +64,10 @@ impl<R: AsMut<[u8]>, W: AsRef<[u8]>> Controller<R, W> {
 
     fn advance(&mut self, now: Time) -> Option<Told<R, W>> {
         loop {
-            if let Some(failure) = self.untold.take() {
-                return Some(Told::Event(Event::Failed(failure)));
+            if self.untold.is_some() {
+                return self.untold.take().map(|failure| Told::Event(Event::Failed(failure)));
             }
-            while let Some(slot) = self.over.pop_front() {
+            while let Some(slot) = self.over.front().copied() {
                 if let Some(event) = self.take_over(slot) {
                     return Some(Told::Event(event));
                 }
@@ -72,8 +75,8 @@ impl<R: AsMut<[u8]>, W: AsRef<[u8]>> Controller<R, W> {
             match self.phase {
                 Phase::Handshake | Phase::Ready => match self.step(now) {
                     Ok(Step::Event(event)) => return Some(Told::Event(event)),
-                    Ok(Step::Lend(command)) => return Some(Told::Lend(command)),
-                    Ok(Step::Again) => {}
+                    Ok(Step::Command) => return Some(Told::Command),
+                    Ok(Step::Lend) => return Some(Told::Lend),
                     Ok(Step::Starved) => match self.expired(now) {
                         Some(failure) => self.fail(now, failure),
                         None => return None,
@@ -107,23 +110,21 @@ impl<R: AsMut<[u8]>, W: AsRef<[u8]>> Controller<R, W> {
         }
     }
 
-    /// The buffer of a slot that is over, if it has one, else the slot becomes free.
+    /// A buffer of the slot in front of those that are over, if it has one; the slot becomes free with the last one.
     fn take_over(&mut self, slot: u16) -> Option<Event<'static, R, W>> {
-        let entry = self.slots.get_mut(usize::from(slot))?;
+        let Some(entry) = self.slots.get_mut(usize::from(slot)) else {
+            self.over.pop();
+            return None;
+        };
         let tag = Tag { slot, serial: entry.serial };
         let fetch = entry.fetch.take().map(Buffer::Fetch);
-        match fetch.or_else(|| entry.send.take().map(Buffer::Send)) {
-            Some(buffer) => {
-                // It may have another one, so that it is looked at again.
-                self.over.push_front(slot);
-                Some(Event::Released { tag, buffer })
-            }
-            None => {
-                entry.stage = Stage::Free;
-                self.free.push(slot);
-                None
-            }
+        let buffer = fetch.or_else(|| entry.send.take().map(Buffer::Send));
+        if entry.send.is_none() {
+            entry.stage = Stage::Free;
+            self.over.pop();
+            self.free.push(slot);
         }
+        buffer.map(|buffer| Event::Released { tag, buffer })
     }
 
     /// The connection ends: tells the host why if the protocol has words for it, and ends every command.
@@ -138,7 +139,7 @@ impl<R: AsMut<[u8]>, W: AsRef<[u8]>> Controller<R, W> {
             if !matches!(entry.stage, Stage::Free | Stage::Answered) {
                 entry.stage = Stage::Answered;
                 if entry.lent == 0 {
-                    self.over.push_back(slot);
+                    self.over.push(slot);
                 }
             }
         }

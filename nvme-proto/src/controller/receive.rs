@@ -18,8 +18,8 @@ use crate::sqe::{DataDirection, Sqe};
 pub(super) enum Arriving {
     /// A header comes next.
     Nothing,
-    /// Data in the capsule of this command: `need` bytes with padding and digest.
-    InCapsule { command: Incoming<'static>, need: usize },
+    /// Data in the capsule of the command that came last: `need` bytes with padding and digest.
+    InCapsule { need: usize },
     /// Data that were asked for, into the buffer of a slot from byte `at` on.
     Data { slot: u16, at: usize, len: usize },
 }
@@ -28,10 +28,10 @@ pub(super) enum Arriving {
 pub(super) enum Step<R, W> {
     /// Something to tell.
     Event(Event<'static, R, W>),
-    /// A command whose data are in its capsule, and lent when they have come.
-    Lend(Incoming<'static>),
-    /// Nothing to tell, but maybe more to do.
-    Again,
+    /// The command that came last is to be told.
+    Command,
+    /// The same, and its data are in the framer.
+    Lend,
     /// More bytes are needed.
     Starved,
 }
@@ -69,34 +69,49 @@ impl<R: AsMut<[u8]>, W: AsRef<[u8]>> Controller<R, W> {
         n
     }
 
-    /// Handles the next thing that was received.
+    /// Handles what was received, up to the first thing that is to be told.
     pub(super) fn step(&mut self, now: Time) -> Result<Step<R, W>, Failure> {
-        match self.arriving {
-            Arriving::Nothing => {}
-            Arriving::InCapsule { command, need } => {
-                if self.framer.buffered() < need {
-                    // Makes the framer ask for that much.
-                    let _ = self.framer.data();
-                    return Ok(Step::Starved);
+        loop {
+            match self.arriving {
+                Arriving::Nothing => {}
+                Arriving::Data { slot, at, len } => match self.place(slot, at, len) {
+                    Some(step) => return Ok(step),
+                    None => continue,
+                },
+                Arriving::InCapsule { need } => {
+                    if self.framer.buffered() < need {
+                        // Makes the framer ask for that much.
+                        let _ = self.framer.data();
+                        return Ok(Step::Starved);
+                    }
+                    self.arriving = Arriving::Nothing;
+                    return Ok(Step::Lend);
                 }
-                self.arriving = Arriving::Nothing;
-                return Ok(Step::Lend(command));
             }
-            Arriving::Data { slot, at, len } => return Ok(self.place(slot, at, len)),
-        }
-        let Some(header) = self.framer.next_header()? else {
-            return Ok(Step::Starved);
-        };
-        match header {
-            Header::IcReq(request) => self.agree(&request),
-            Header::CapsuleCmd(capsule) => {
-                let data_len = u32::try_from(self.framer.data_len()).unwrap_or(u32::MAX);
-                self.command(now, &capsule, data_len)
+            // Those that come by the million, the short way.
+            if let Some(capsule) = self.framer.next_usual() {
+                return self.command(now, &capsule);
             }
-            Header::H2cData(data) => self.start_data(&data),
-            Header::TermReq(request) => Err(Failure::PeerTerminated { fes: request.fes, fei: request.fei }),
-            // Framing lets no other type through to a controller.
-            other => Err(violation(other.pdu_type(), Rule::WrongDirection, other.pdu_type().code().into())),
+            if let Some(data) = self.framer.next_usual() {
+                self.start_data(&data)?;
+                continue;
+            }
+            let Some(header) = self.framer.next_header()? else {
+                return Ok(Step::Starved);
+            };
+            match header {
+                Header::CapsuleCmd(capsule) => return self.command(now, &capsule),
+                Header::H2cData(data) => self.start_data(&data)?,
+                Header::IcReq(request) => return self.agree(&request),
+                Header::TermReq(request) => {
+                    return Err(Failure::PeerTerminated { fes: request.fes, fei: request.fei });
+                }
+                // Framing lets no other type through to a controller.
+                other => {
+                    let pdu_type = other.pdu_type();
+                    return Err(violation(pdu_type, Rule::WrongDirection, pdu_type.code().into()));
+                }
+            }
         }
     }
 
@@ -118,12 +133,13 @@ impl<R: AsMut<[u8]>, W: AsRef<[u8]>> Controller<R, W> {
         Ok(Step::Event(Event::Ready(agreed)))
     }
 
-    fn command(&mut self, now: Time, capsule: &CapsuleCmd, data_len: u32) -> Result<Step<R, W>, Failure> {
+    fn command(&mut self, now: Time, capsule: &CapsuleCmd) -> Result<Step<R, W>, Failure> {
+        let data_len = u32::try_from(self.framer.data_len()).unwrap_or(u32::MAX);
         let sqe = Sqe::from_bytes(&capsule.sqe);
         let connect = connect_of(&sqe);
         let entries = connect.or(self.queue).map_or(1 << 16, |queue| queue.entries);
         let head = u32::from(self.sq_head).saturating_add(1);
-        self.sq_head = u16::try_from(head.checked_rem(entries).unwrap_or(0)).unwrap_or(0);
+        self.sq_head = if head < entries { u16::try_from(head).unwrap_or(0) } else { 0 };
         if let Some((keep_alive, due)) = &mut self.keep_alive
             && keep_alive.counts(sqe.opcode)
         {
@@ -138,7 +154,10 @@ impl<R: AsMut<[u8]>, W: AsRef<[u8]>> Controller<R, W> {
         let tag = Tag { slot, serial: self.serial };
         let is_new = self.cids.insert(sqe.cid);
         let in_sequence = self.in_sequence(connect);
-        let Some(entry) = self.slots.get_mut(usize::from(slot)) else { return Ok(Step::Again) };
+        let Some(entry) = self.slots.get_mut(usize::from(slot)) else {
+            // The free list holds slots only.
+            return Err(violation(PduType::CapsuleCmd, Rule::CommandLimit, sqe.cid.into()));
+        };
         entry.start(tag.serial, sqe.cid);
         entry.owns_cid = is_new;
         let verdict = match place {
@@ -163,15 +182,19 @@ impl<R: AsMut<[u8]>, W: AsRef<[u8]>> Controller<R, W> {
             entry.connect = connect;
             self.connecting |= connect.is_some();
         }
-        let command = Incoming { tag, sqe, data };
+        self.incoming = Incoming { tag, sqe, data };
         if data_len > 0 {
             // Framing has checked that all of it fits.
             let behind = capsule.envelope.pdu_len.saturating_sub(72).saturating_sub(header_digest);
             let need = usize::try_from(behind).unwrap_or(usize::MAX);
-            self.arriving = Arriving::InCapsule { command, need };
-            return Ok(Step::Again);
+            if self.framer.buffered() >= need {
+                return Ok(Step::Lend);
+            }
+            let _ = self.framer.data();
+            self.arriving = Arriving::InCapsule { need };
+            return Ok(Step::Starved);
         }
-        Ok(Step::Event(Event::Command(command)))
+        Ok(Step::Command)
     }
 
     /// Where the data of a command are, or the status to refuse it with.
@@ -221,7 +244,7 @@ impl<R: AsMut<[u8]>, W: AsRef<[u8]>> Controller<R, W> {
         }
     }
 
-    fn start_data(&mut self, data: &H2cData) -> Result<Step<R, W>, Failure> {
+    fn start_data(&mut self, data: &H2cData) -> Result<(), Failure> {
         let refuse = |rule, found| Err(violation(PduType::H2cData, rule, found));
         let mask = 1_u32.checked_shl(self.slot_bits).unwrap_or(0).wrapping_sub(1);
         let slot = data.transfer_tag & u16::try_from(mask & 0xffff).unwrap_or(u16::MAX);
@@ -260,22 +283,22 @@ impl<R: AsMut<[u8]>, W: AsRef<[u8]>> Controller<R, W> {
         let at = usize::try_from(data.offset).unwrap_or(usize::MAX);
         let len = usize::try_from(data.len).unwrap_or(usize::MAX);
         self.arriving = Arriving::Data { slot, at, len };
-        Ok(Step::Again)
+        Ok(())
     }
 
-    /// Puts what came of the data of a PDU into the slot's buffer.
-    fn place(&mut self, slot: u16, at: usize, len: usize) -> Step<R, W> {
+    /// Puts what came of the data of a PDU into the slot's buffer; `None`: those were all, and there is nothing to tell.
+    fn place(&mut self, slot: u16, at: usize, len: usize) -> Option<Step<R, W>> {
         self.direct = Direct::default();
         let piece = self.config.max_r2t_data;
         let Some(entry) = self.slots.get_mut(usize::from(slot)) else {
             self.arriving = Arriving::Nothing;
-            return Step::Again;
+            return None;
         };
         let digest = match self.framer.place(entry.place(at, len)) {
             Ok(Placed::Done(digest)) => digest,
             Ok(Placed::More { filled, missing }) => {
                 self.direct = Direct { from: at.saturating_add(filled), missing };
-                return Step::Starved;
+                return Some(Step::Starved);
             }
             // The buffer has shrunk while the machine had it: the data have no place any more, and the framer throws them away.
             Err(_) => DataDigest::Absent,
@@ -285,7 +308,7 @@ impl<R: AsMut<[u8]>, W: AsRef<[u8]>> Controller<R, W> {
         let r2t_end = entry.r2t_end(piece);
         entry.got = entry.got.saturating_add(u32::try_from(len).unwrap_or(u32::MAX));
         if entry.got < r2t_end {
-            return Step::Again;
+            return None;
         }
         entry.r2t_start = r2t_end;
         entry.r2t = entry.r2t.wrapping_add(1);
@@ -294,20 +317,20 @@ impl<R: AsMut<[u8]>, W: AsRef<[u8]>> Controller<R, W> {
             Stage::Fetching if entry.got >= entry.transfer => {
                 entry.fetchable = false;
                 let tag = Tag { slot, serial: entry.serial };
-                let Some(buffer) = entry.fetch.take() else { return Step::Again };
+                let buffer = entry.fetch.take()?;
                 if entry.damaged {
                     entry.stage = Stage::Answering(Reply::failed(Status::TRANSIENT_TRANSPORT_ERROR));
                     self.connecting &= entry.connect.take().is_none();
                     self.work.push(slot);
-                    return Step::Event(Event::FetchFailed { tag, buffer });
+                    return Some(Step::Event(Event::FetchFailed { tag, buffer }));
                 }
                 entry.stage = Stage::Open;
-                Step::Event(Event::Fetched { tag, buffer })
+                Some(Step::Event(Event::Fetched { tag, buffer }))
             }
             // Room for one more R2T, or the last one is served and the answer can go.
             _ => {
                 self.work.push(slot);
-                Step::Again
+                None
             }
         }
     }

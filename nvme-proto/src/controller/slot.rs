@@ -1,8 +1,7 @@
 //! One command that is outstanding.
 
-use alloc::collections::VecDeque;
-
 use super::event::Reply;
+use crate::machine::Ring;
 
 /// Where a slot stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,6 +84,7 @@ impl<R, W> Slot<R, W> {
     }
 
     /// Takes a command.
+    #[inline]
     pub(super) fn start(&mut self, serial: u32, cid: u16) {
         *self = Self { stage: Stage::Open, serial, cid, ..Self::new() };
     }
@@ -111,11 +111,11 @@ impl<R: AsMut<[u8]>, W> Slot<R, W> {
 }
 
 /// A PDU has done with the data of a slot: when it was the last one of a command that is answered, the slot is over.
-pub(super) fn give_back<R, W>(slots: &mut [Slot<R, W>], over: &mut VecDeque<u16>, slot: u16) {
+pub(super) fn give_back<R, W>(slots: &mut [Slot<R, W>], over: &mut Ring<u16>, slot: u16) {
     if let Some(entry) = slots.get_mut(usize::from(slot)) {
         entry.lent = entry.lent.saturating_sub(1);
         if entry.lent == 0 && entry.stage == Stage::Answered {
-            over.push_back(slot);
+            over.push(slot);
         }
     }
 }

@@ -133,7 +133,7 @@ impl<R: AsMut<[u8]>, W: AsRef<[u8]>> Controller<R, W> {
             self.cids.remove(entry.cid);
         }
         if entry.lent == 0 {
-            self.over.push_back(slot);
+            self.over.push(slot);
         }
     }
 }

@@ -4,7 +4,11 @@ use super::buffer::LinearBuffer;
 use super::limits::Limits;
 use super::place::{Pending, PlaceError, Placed};
 use super::rules::{DataDigest, Front, Rules};
-use crate::pdu::{CommonHeader, Format, Header, PduType, ProtocolError, Role};
+use crate::pdu::header::Usual;
+use crate::pdu::{
+    C2hData, CapsuleCmd, CapsuleResp, CommonHeader, Format, H2cData, Header, PduType, ProtocolError, R2t,
+    Role, Shape,
+};
 
 /// A whole PDU, its data lent from the receive buffer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,6 +81,8 @@ pub struct Data<'a> {
 pub struct Framer {
     buffer: LinearBuffer,
     rules: Rules,
+    /// Headers without digests and padding are what comes.
+    is_usual: bool,
     /// How many unconsumed bytes are needed to get on.
     want: usize,
     /// Data of the PDU whose header was given last.
@@ -104,6 +110,7 @@ impl Framer {
         Self {
             buffer: LinearBuffer::new(capacity),
             rules: Rules::new(receiver, limits),
+            is_usual: false,
             want: 0,
             pending: None,
             failed: None,
@@ -113,8 +120,9 @@ impl Framer {
     }
 
     /// The handshake is over: from the next PDU on, what comes in is laid out like `format` and bounded by `limits`.
-    pub const fn ready(&mut self, format: Format, limits: Limits) {
+    pub fn ready(&mut self, format: Format, limits: Limits) {
         self.rules = self.rules.ready(format, limits);
+        self.is_usual = self.rules.is_usual();
     }
 
     /// What is checked.
@@ -161,37 +169,48 @@ impl Framer {
         if self.pending.is_some() {
             return Ok(None);
         }
-        // `front` in two steps, so that the header is made where it goes.
-        let front = self.buffer.filled();
-        let Some(common) = front.first_chunk() else {
-            self.want = CommonHeader::LEN;
-            return Ok(None);
-        };
-        let shape = match self.rules.shape(common) {
-            Ok(shape) => shape,
-            Err(error) => return Err(self.fail(error)),
-        };
-        let len = to_usize(shape.pdu_len);
-        let whole = front.get(..len);
-        let header = match self.rules.header(&shape, front) {
-            Ok(Some(header)) => header,
-            Ok(None) => {
-                self.want = len;
-                return Ok(None);
+        macro_rules! usual {
+            ($header:ident) => {
+                if let Some((header, shape)) = self.rules.usual_as::<$header>(self.buffer.filled()) {
+                    return Ok(self.lend(Header::$header(header), &shape));
+                }
+            };
+        }
+        if self.is_usual {
+            match (self.rules.receiver, self.buffer.filled().first()) {
+                (Role::Host, Some(7)) => usual!(C2hData),
+                (Role::Host, Some(5)) => usual!(CapsuleResp),
+                (Role::Host, Some(9)) => usual!(R2t),
+                (Role::Controller, Some(4)) => usual!(CapsuleCmd),
+                (Role::Controller, Some(6)) => usual!(H2cData),
+                _ => {}
             }
-            Err(error) => return Err(self.fail(error)),
-        };
-        if whole.is_none() {
+        }
+        match self.rules.judged(self.buffer.filled()) {
+            Ok(Front::Header(header, shape)) => Ok(self.lend(header, &shape)),
+            Ok(Front::Need(n)) => {
+                self.want = n;
+                Ok(None)
+            }
+            Err(error) => Err(self.fail(error)),
+        }
+    }
+
+    /// The PDU in front, whose header was judged, if it is all there.
+    #[inline(always)]
+    fn lend(&mut self, header: Header, shape: &Shape) -> Option<Pdu<'_>> {
+        let len = to_usize(shape.pdu_len);
+        if self.buffer.len() < len {
             self.want = len;
-            return Ok(None);
+            return None;
         }
         self.advance(len);
         self.last = len;
         let bytes = self.buffer.take(len);
         // `Shape`: the data start at or before the end.
         let behind = bytes.get(usize::from(shape.data_offset)..).unwrap_or_default();
-        let (data, data_digest) = DataDigest::split(&shape, behind);
-        Ok(Some(Pdu { header, data, data_digest, bytes }))
+        let (data, data_digest) = DataDigest::split(shape, behind);
+        Some(Pdu { header, data, data_digest, bytes })
     }
 
     /// The next header, if it is all there. Its data, if it has any ([`data_len`](Self::data_len)), are to be taken next.
@@ -204,20 +223,58 @@ impl Framer {
         if self.pending.is_some() {
             return Ok(None);
         }
-        let (header, shape) = match self.rules.front(self.buffer.filled()) {
-            Ok(Front::Header(header, shape)) => (header, shape),
+        if self.buffer.len() < CommonHeader::LEN {
+            self.want = CommonHeader::LEN;
+            return Ok(None);
+        }
+        macro_rules! usual {
+            ($header:ident) => {
+                if let Some(header) = self.next_usual() {
+                    return Ok(Some(Header::$header(header)));
+                }
+            };
+        }
+        match (self.rules.receiver, self.buffer.filled().first()) {
+            (Role::Host, Some(7)) => usual!(C2hData),
+            (Role::Host, Some(5)) => usual!(CapsuleResp),
+            (Role::Host, Some(9)) => usual!(R2t),
+            (Role::Controller, Some(4)) => usual!(CapsuleCmd),
+            (Role::Controller, Some(6)) => usual!(H2cData),
+            _ => {}
+        }
+        match self.rules.judged(self.buffer.filled()) {
+            Ok(Front::Header(header, shape)) => {
+                self.begin(&shape);
+                Ok(Some(header))
+            }
             Ok(Front::Need(n)) => {
                 self.want = n;
-                return Ok(None);
+                Ok(None)
             }
-            Err(error) => return Err(self.fail(error)),
-        };
+            Err(error) => Err(self.fail(error)),
+        }
+    }
+
+    /// The next header if it is one of this type, which the receiver may be sent, without digests and padding; else
+    /// [`next_header`](Self::next_header) knows what it is.
+    #[inline(always)]
+    pub(crate) fn next_usual<H: Usual>(&mut self) -> Option<H> {
+        if !self.is_usual || self.failed.is_some() || self.pending.is_some() {
+            return None;
+        }
+        let (header, shape) = self.rules.usual_as(self.buffer.filled())?;
+        self.begin(&shape);
+        Some(header)
+    }
+
+    /// Takes the header in front. Its data are to be taken next.
+    #[inline(always)]
+    fn begin(&mut self, shape: &Shape) {
         let len = shape.header_end();
         self.advance(len);
         self.last = len;
         self.buffer.take(len);
-        self.pending = Pending::new(shape);
-        Ok(Some(header))
+        self.pending = Pending::new(*shape);
     }
 
     /// Bytes of data of the PDU whose header was given last, if they were not taken yet; else 0.

@@ -100,12 +100,14 @@ impl Pending {
                 return Placed::More { filled: 0, missing: 0 };
             }
         }
-        let missing = place.get_mut(self.filled..).unwrap_or_default();
-        let come = buffer.take(missing.len());
-        if let Some(room) = missing.get_mut(..come.len()) {
-            room.copy_from_slice(come);
+        if buffer.len() > 0 {
+            let missing = place.get_mut(self.filled..).unwrap_or_default();
+            let come = buffer.take(missing.len());
+            if let Some(room) = missing.get_mut(..come.len()) {
+                room.copy_from_slice(come);
+            }
+            self.filled = self.filled.saturating_add(come.len());
         }
-        self.filled = self.filled.saturating_add(come.len());
         let missing = place.len().saturating_sub(self.filled);
         if self.shape.data_digest {
             let undigested = place.get(self.digested..self.filled).unwrap_or_default();

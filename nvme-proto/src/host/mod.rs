@@ -122,7 +122,6 @@ mod submit;
 mod transmit;
 
 use alloc::boxed::Box;
-use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
 pub use command::{
@@ -136,7 +135,7 @@ use receive::Arriving;
 use slot::Slot;
 
 use crate::frame::{Framer, Limits};
-use crate::machine::{Direct, Failure, KeepAlive, Outbox, Phase, Time, Work};
+use crate::machine::{Direct, Failure, KeepAlive, Outbox, Phase, Ring, Time, Work};
 use crate::pdu::{IcReq, Negotiated, Role};
 
 /// The host's side of one connection. See the [module](self) for how to drive it.
@@ -156,7 +155,7 @@ pub struct Host<R = Vec<u8>, W = Vec<u8>> {
     /// Slots with something to send.
     work: Work,
     /// Slots that are over and not told yet.
-    over: VecDeque<u16>,
+    over: Ring<u16>,
     deadlines: Deadlines,
     keep_alive: Option<(KeepAlive, Time)>,
     arriving: Arriving,
@@ -193,7 +192,7 @@ impl<R, W> Host<R, W> {
             slots: (0..config.depth).map(|slot| Slot::new(slot, config.max_r2ts)).collect(),
             free: (0..config.depth).rev().collect(),
             work: Work::new(depth),
-            over: VecDeque::with_capacity(depth),
+            over: Ring::new(depth),
             deadlines: Deadlines::new(depth),
             keep_alive: None,
             arriving: Arriving::Nothing,

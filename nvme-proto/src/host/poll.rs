@@ -13,8 +13,8 @@ impl<R: AsMut<[u8]>, W: AsRef<[u8]>> Host<R, W> {
     /// [`poll_timeout`](Self::poll_timeout).
     pub fn poll(&mut self, now: Time) -> Option<Event<R, W>> {
         loop {
-            if let Some(failure) = self.untold.take() {
-                return Some(Event::Failed(failure));
+            if self.untold.is_some() {
+                return self.untold.take().map(Event::Failed);
             }
             if let Some(completion) = self.take_over() {
                 return Some(Event::Completed(completion));
@@ -22,7 +22,7 @@ impl<R: AsMut<[u8]>, W: AsRef<[u8]>> Host<R, W> {
             match self.phase {
                 Phase::Handshake | Phase::Ready => match self.step() {
                     Ok(Step::Event(event)) => return Some(event),
-                    Ok(Step::Again) => {}
+                    Ok(Step::Over) => {}
                     Ok(Step::Starved) => match self.expired(now) {
                         Some(event) => return Some(event),
                         None if self.phase == Phase::Handshake || self.phase == Phase::Ready => return None,
@@ -99,7 +99,7 @@ impl<R: AsMut<[u8]>, W: AsRef<[u8]>> Host<R, W> {
 
     /// A command that is over, and its slot free.
     fn take_over(&mut self) -> Option<Completion<R, W>> {
-        let slot = self.over.pop_front()?;
+        let slot = self.over.pop()?;
         let entry = self.slots.get_mut(usize::from(slot))?;
         let Stage::Over(result) = entry.stage else { return None };
         entry.stage = Stage::Free;
@@ -122,7 +122,7 @@ impl<R: AsMut<[u8]>, W: AsRef<[u8]>> Host<R, W> {
                 entry.stage = Stage::Over(Err(CommandError::Lost(failure)));
                 self.deadlines.remove(slot);
                 if entry.lent == 0 {
-                    self.over.push_back(slot);
+                    self.over.push(slot);
                 }
             }
         }

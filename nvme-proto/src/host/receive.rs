@@ -6,7 +6,7 @@ use super::{Host, Phase};
 use crate::cqe::Cqe;
 use crate::frame::{DataDigest, Placed};
 use crate::machine::{Direct, Failure, Space};
-use crate::pdu::{C2hData, Header, IcResp, PduType, ProtocolError, R2t, Rule};
+use crate::pdu::{C2hData, CapsuleResp, Header, IcResp, PduType, ProtocolError, R2t, Rule};
 
 /// What is in the middle of arriving.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,12 +28,12 @@ pub(super) enum Last {
     Success,
 }
 
-/// What a step through the received bytes led to.
+/// What the received bytes led to.
 pub(super) enum Step<R, W> {
     /// Something to tell.
     Event(Event<R, W>),
-    /// Nothing to tell, but maybe more to do.
-    Again,
+    /// Commands are over.
+    Over,
     /// More bytes are needed.
     Starved,
 }
@@ -71,23 +71,47 @@ impl<R: AsMut<[u8]>, W: AsRef<[u8]>> Host<R, W> {
         n
     }
 
-    /// Handles the next thing that was received.
+    /// Handles what was received, up to the first thing that is to be told.
     pub(super) fn step(&mut self) -> Result<Step<R, W>, Failure> {
-        if let Arriving::Data { slot, at, len, end } = self.arriving {
-            return self.place(slot, at, len, end);
+        while self.over.is_empty() {
+            if let Arriving::Data { slot, at, len, end } = self.arriving {
+                if !self.place(slot, at, len, end) {
+                    return Ok(Step::Starved);
+                }
+                continue;
+            }
+            // Those that come by the million, the short way.
+            if let Some(data) = self.framer.next_usual() {
+                self.start_data(&data)?;
+                continue;
+            }
+            if let Some(CapsuleResp { cqe, .. }) = self.framer.next_usual() {
+                self.complete(&Cqe::from_bytes(&cqe))?;
+                continue;
+            }
+            if let Some(request) = self.framer.next_usual() {
+                self.grant(&request)?;
+                continue;
+            }
+            let Some(header) = self.framer.next_header()? else {
+                return Ok(Step::Starved);
+            };
+            match header {
+                Header::C2hData(data) => self.start_data(&data)?,
+                Header::CapsuleResp(response) => self.complete(&Cqe::from_bytes(&response.cqe))?,
+                Header::R2t(request) => self.grant(&request)?,
+                Header::IcResp(response) => return self.agree(&response),
+                Header::TermReq(request) => {
+                    return Err(Failure::PeerTerminated { fes: request.fes, fei: request.fei });
+                }
+                // Framing lets no other type through to a host.
+                other => {
+                    let pdu_type = other.pdu_type();
+                    return Err(violation(pdu_type, Rule::WrongDirection, pdu_type.code().into()));
+                }
+            }
         }
-        let Some(header) = self.framer.next_header()? else {
-            return Ok(Step::Starved);
-        };
-        match header {
-            Header::IcResp(response) => self.agree(&response),
-            Header::CapsuleResp(response) => self.complete(&Cqe::from_bytes(&response.cqe)),
-            Header::C2hData(data) => self.start_data(&data),
-            Header::R2t(request) => self.grant(&request),
-            Header::TermReq(request) => Err(Failure::PeerTerminated { fes: request.fes, fei: request.fei }),
-            // Framing lets no other type through to a host.
-            other => Err(violation(other.pdu_type(), Rule::WrongDirection, other.pdu_type().code().into())),
-        }
+        Ok(Step::Over)
     }
 
     fn agree(&mut self, response: &IcResp) -> Result<Step<R, W>, Failure> {
@@ -110,13 +134,13 @@ impl<R: AsMut<[u8]>, W: AsRef<[u8]>> Host<R, W> {
         (entry.stage == Stage::Issued && entry.wire == wire).then_some((slot, entry))
     }
 
-    fn complete(&mut self, cqe: &Cqe) -> Result<Step<R, W>, Failure> {
+    fn complete(&mut self, cqe: &Cqe) -> Result<(), Failure> {
         let Some((slot, _)) = self.issued(cqe.cid) else {
             return Err(violation(PduType::CapsuleResp, Rule::UnknownCompletion, cqe.cid.into()));
         };
         self.sq_head = cqe.sqhd;
         self.finish(slot, *cqe);
-        Ok(Step::Again)
+        Ok(())
     }
 
     /// The command of a slot has its completion. It is told when nothing is being sent from its buffer any more.
@@ -125,11 +149,11 @@ impl<R: AsMut<[u8]>, W: AsRef<[u8]>> Host<R, W> {
         let Some(entry) = self.slots.get_mut(usize::from(slot)) else { return };
         entry.stage = Stage::Over(entry.judge(cqe));
         if entry.lent == 0 {
-            self.over.push_back(slot);
+            self.over.push(slot);
         }
     }
 
-    fn start_data(&mut self, data: &C2hData) -> Result<Step<R, W>, Failure> {
+    fn start_data(&mut self, data: &C2hData) -> Result<(), Failure> {
         let refuse = |rule, found| Err(violation(PduType::C2hData, rule, found));
         let Some((slot, entry)) = self.issued(data.command_id) else {
             return refuse(Rule::UnknownCommand, data.command_id.into());
@@ -157,21 +181,21 @@ impl<R: AsMut<[u8]>, W: AsRef<[u8]>> Host<R, W> {
         let at = usize::try_from(data.offset).unwrap_or(usize::MAX);
         let len = usize::try_from(data.len).unwrap_or(usize::MAX);
         self.arriving = Arriving::Data { slot, at, len, end };
-        Ok(Step::Again)
+        Ok(())
     }
 
-    /// Puts what came of the data of a PDU into the slot's buffer.
-    fn place(&mut self, slot: u16, at: usize, len: usize, end: Last) -> Result<Step<R, W>, Failure> {
+    /// Puts what came of the data of a PDU into the slot's buffer; whether that were all.
+    fn place(&mut self, slot: u16, at: usize, len: usize, end: Last) -> bool {
         self.direct = Direct::default();
         let Some(entry) = self.slots.get_mut(usize::from(slot)) else {
             self.arriving = Arriving::Nothing;
-            return Ok(Step::Again);
+            return true;
         };
         let digest = match self.framer.place(entry.place(at, len)) {
             Ok(Placed::Done(digest)) => digest,
             Ok(Placed::More { filled, missing }) => {
                 self.direct = Direct { from: at.saturating_add(filled), missing };
-                return Ok(Step::Starved);
+                return false;
             }
             // The buffer has shrunk while the machine had it: the data have no place any more, and the framer throws them away.
             Err(_) => DataDigest::Absent,
@@ -186,10 +210,10 @@ impl<R: AsMut<[u8]>, W: AsRef<[u8]>> Host<R, W> {
             let cqe = Cqe::success(entry.wire).with_sqhd(self.sq_head);
             self.finish(slot, cqe);
         }
-        Ok(Step::Again)
+        true
     }
 
-    fn grant(&mut self, request: &R2t) -> Result<Step<R, W>, Failure> {
+    fn grant(&mut self, request: &R2t) -> Result<(), Failure> {
         let max_r2ts = usize::from(self.config.max_r2ts);
         let refuse = |rule, found| Err(violation(PduType::R2t, rule, found));
         let Some((slot, entry)) = self.issued(request.command_id) else {
@@ -214,7 +238,7 @@ impl<R: AsMut<[u8]>, W: AsRef<[u8]>> Host<R, W> {
         entry.granted = end;
         entry.grants.push_back(Grant { transfer_tag: request.transfer_tag, len: request.len });
         self.work.push(slot);
-        Ok(Step::Again)
+        Ok(())
     }
 }
 

@@ -4,6 +4,7 @@ use alloc::collections::VecDeque;
 
 use super::command::{CommandError, Data};
 use crate::cqe::Cqe;
+use crate::machine::Ring;
 use crate::sqe::Sqe;
 
 /// Where a slot stands.
@@ -132,11 +133,11 @@ impl<R: AsMut<[u8]>, W> Slot<R, W> {
 }
 
 /// A PDU has done with the data of a slot: when it was the last one of a command that is over, the command can be told.
-pub(super) fn give_back<R, W>(slots: &mut [Slot<R, W>], over: &mut VecDeque<u16>, slot: u16) {
+pub(super) fn give_back<R, W>(slots: &mut [Slot<R, W>], over: &mut Ring<u16>, slot: u16) {
     if let Some(entry) = slots.get_mut(usize::from(slot)) {
         entry.lent = entry.lent.saturating_sub(1);
         if entry.lent == 0 && matches!(entry.stage, Stage::Over(_)) {
-            over.push_back(slot);
+            over.push(slot);
         }
     }
 }

@@ -4,6 +4,7 @@
 
 mod ending;
 mod outbox;
+mod ring;
 mod space;
 mod time;
 mod work;
@@ -14,5 +15,6 @@ pub use time::{KeepAlive, Time};
 
 pub(crate) use ending::{Phase, term_req};
 pub(crate) use outbox::{Lent, Outbox};
+pub(crate) use ring::Ring;
 pub(crate) use space::Direct;
 pub(crate) use work::Work;

@@ -1,9 +1,9 @@
 //! What is to be sent: heads and digests in one piece of memory, data where the caller left it.
 
 use alloc::boxed::Box;
-use alloc::collections::VecDeque;
 use alloc::vec;
 
+use super::Ring;
 use crate::digest::{Digests, crc32c};
 use crate::pdu::{Flags, Format, PduHeader};
 
@@ -13,8 +13,6 @@ const HEAD_MAX: usize = 144;
 const DIGEST_LEN: usize = 4;
 /// The largest PDU without lent data: a terminate request, 24 bytes and up to 128 of the header it is about.
 const TERM_MAX: usize = 152;
-/// Zeros in front of data that are aligned to more than 4 bytes.
-static PADDING: [u8; HEAD_MAX] = [0; HEAD_MAX];
 /// Parts a PDU has at most: head, data, digest.
 const PARTS: usize = 3;
 
@@ -27,27 +25,23 @@ pub(crate) struct Outbox {
     arena: Box<[u8]>,
     /// End of what is used of the arena.
     end: usize,
-    parts: VecDeque<Part>,
+    parts: Ring<Part>,
     /// Bytes of the first part that are sent.
     sent: usize,
     /// The PDU in front is sent in part.
     begun: bool,
 }
 
-#[derive(Debug, Clone, Copy)]
+/// Bytes that are sent in one piece.
+#[derive(Debug, Clone, Copy, Default)]
 struct Part {
-    place: Place,
-    len: usize,
+    /// The slot whose buffer has them; `None`: the arena does.
+    slot: Option<u16>,
     /// The PDU ends here.
     last: bool,
-}
-
-#[derive(Debug, Clone, Copy)]
-enum Place {
-    /// In the arena, from this byte on.
-    Arena(usize),
-    /// In the buffer of this slot, from this byte on.
-    Slot { slot: u16, from: usize },
+    /// The first of them.
+    from: usize,
+    len: usize,
 }
 
 /// Data that a PDU takes from the buffer of a slot.
@@ -79,19 +73,20 @@ impl Outbox {
         Self {
             arena: vec![0; arena].into_boxed_slice(),
             end: 0,
-            parts: VecDeque::with_capacity(pdus.saturating_add(1).saturating_mul(PARTS)),
+            parts: Ring::new(pdus.saturating_add(1).saturating_mul(PARTS)),
             sent: 0,
             begun: false,
         }
     }
 
     /// Whether one more PDU fits; room for a terminate request is kept back.
+    #[inline]
     pub(crate) fn has_room(&mut self) -> bool {
         if self.free() < TERM_MAX + HEAD_MAX + DIGEST_LEN {
             self.compact();
         }
         self.free() >= TERM_MAX + HEAD_MAX + DIGEST_LEN
-            && self.parts.len().saturating_add(2 * PARTS) <= self.parts.capacity()
+            && self.parts.len().saturating_add(2 * PARTS) <= self.parts.room()
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -113,49 +108,58 @@ impl Outbox {
         let encoded = encoded.as_ref();
         let envelope = header.envelope();
         let has_digest = envelope.flags.contains(Flags::HDGSTF);
-        let digest = has_digest.then(|| crc32c(encoded).to_le_bytes());
-        let digest = digest.as_ref().map_or(&[][..], |digest| &digest[..]);
-        let end = encoded.len().saturating_add(digest.len());
+        let end = encoded.len().saturating_add(if has_digest { DIGEST_LEN } else { 0 });
         // Without data PDO is 0.
-        let padding = usize::from(envelope.data_offset).saturating_sub(end);
-        self.push_parts([encoded, digest, PADDING.get(..padding).unwrap_or_default()], data)
+        let head_len = end.max(usize::from(envelope.data_offset));
+        let Some((head, at)) = self.head(head_len, data) else { return false };
+        let Some((header, behind)) = head.split_at_mut_checked(encoded.len()) else { return false };
+        header.copy_from_slice(encoded);
+        if !behind.is_empty() {
+            behind.fill(0);
+            if has_digest && let Some(digest) = behind.first_chunk_mut() {
+                *digest = crc32c(encoded).to_le_bytes();
+            }
+        }
+        self.parts(at, head_len, data);
+        true
     }
 
     /// Adds a PDU: its head, and its data if it has any. `false`: there was no room, and nothing was added.
     pub(crate) fn push(&mut self, head: &[u8], data: Option<Lent>) -> bool {
-        self.push_parts([head, &[], &[]], data)
+        let Some((room, at)) = self.head(head.len(), data) else { return false };
+        room.copy_from_slice(head);
+        self.parts(at, head.len(), data);
+        true
     }
 
-    /// The same with a head in parts.
-    fn push_parts(&mut self, head: [&[u8]; 3], data: Option<Lent>) -> bool {
+    /// Room for the head of a PDU, with the digest of its data written behind it, and where that is.
+    #[inline]
+    fn head(&mut self, len: usize, data: Option<Lent>) -> Option<(&mut [u8], usize)> {
         let digest = data.and_then(|data| data.digest);
-        let head_len = head.iter().fold(0, |len: usize, part| len.saturating_add(part.len()));
-        let need = head_len.saturating_add(if digest.is_some() { DIGEST_LEN } else { 0 });
+        let need = len.saturating_add(if digest.is_some() { DIGEST_LEN } else { 0 });
         if self.free() < need {
             self.compact();
         }
         let at = self.end;
-        let Some(room) = self.arena.get_mut(at..).and_then(|free| free.get_mut(..need)) else {
-            return false;
-        };
-        let mut behind = room;
-        for part in head {
-            let Some((to, rest)) = behind.split_at_mut_checked(part.len()) else { return false };
-            to.copy_from_slice(part);
-            behind = rest;
+        let (head, behind) = self.arena.get_mut(at..)?.get_mut(..need)?.split_at_mut_checked(len)?;
+        if let (Some(digest), Some(behind)) = (digest, behind.first_chunk_mut()) {
+            *behind = digest.to_le_bytes();
         }
         self.end = at.saturating_add(need);
-        let last = data.is_none();
-        self.parts.push_back(Part { place: Place::Arena(at), len: head_len, last });
-        if let Some(Lent { slot, from, len, .. }) = data {
-            self.parts.push_back(Part { place: Place::Slot { slot, from }, len, last: digest.is_none() });
+        Some((head, at))
+    }
+
+    /// The parts of a PDU whose head is at `at`.
+    #[inline]
+    fn parts(&mut self, at: usize, len: usize, data: Option<Lent>) {
+        self.parts.push(Part { slot: None, last: data.is_none(), from: at, len });
+        let Some(data) = data else { return };
+        let last = data.digest.is_none();
+        self.parts.push(Part { slot: Some(data.slot), last, from: data.from, len: data.len });
+        if !last {
+            let from = at.saturating_add(len);
+            self.parts.push(Part { slot: None, last: true, from, len: DIGEST_LEN });
         }
-        if let Some(digest) = digest {
-            let to_digest = at.saturating_add(head_len);
-            behind.copy_from_slice(&digest.to_le_bytes());
-            self.parts.push_back(Part { place: Place::Arena(to_digest), len: DIGEST_LEN, last: true });
-        }
-        true
     }
 
     /// The bytes to send, in order, in as few pieces as can be. `data` finds a slot's buffer.
@@ -163,26 +167,27 @@ impl Outbox {
     where
         F: Fn(u16) -> &'a [u8] + 'a,
     {
-        let mut parts = self.parts.iter().copied().peekable();
+        let mut number = 0_usize;
         let mut skip = self.sent;
         core::iter::from_fn(move || {
-            let part = parts.next()?;
-            let skipped = core::mem::take(&mut skip);
-            Some(match part.place {
-                Place::Slot { slot, from } => {
-                    part_of(data(slot), from.saturating_add(skipped), part.len.saturating_sub(skipped))
-                }
-                Place::Arena(start) => {
-                    let mut end = start.saturating_add(part.len);
-                    while let Some(next) =
-                        parts.next_if(|next| matches!(next.place, Place::Arena(at) if at == end))
+            let part = self.parts.get(number)?;
+            number = number.saturating_add(1);
+            let from = part.from.saturating_add(core::mem::take(&mut skip));
+            let mut end = part.from.saturating_add(part.len);
+            let bytes = match part.slot {
+                Some(slot) => data(slot),
+                None => {
+                    while let Some(next) = self.parts.get(number)
+                        && next.slot.is_none()
+                        && next.from == end
                     {
                         end = end.saturating_add(next.len);
+                        number = number.saturating_add(1);
                     }
-                    let from = start.saturating_add(skipped);
-                    part_of(&self.arena, from, end.saturating_sub(from))
+                    &self.arena
                 }
-            })
+            };
+            Some(part_of(bytes, from, end.saturating_sub(from)))
         })
     }
 
@@ -205,20 +210,13 @@ impl Outbox {
     pub(crate) fn keep_begun(&mut self, mut released: impl FnMut(u16)) {
         let begun = self.begun_parts();
         while self.parts.len() > begun {
-            let Some(part) = self.parts.pop_back() else { break };
-            if let Place::Slot { slot, .. } = part.place {
+            let Some(part) = self.parts.pop_last() else { break };
+            if let Some(slot) = part.slot {
                 released(slot);
             }
         }
-        self.end = self
-            .parts
-            .iter()
-            .filter_map(|part| match part.place {
-                Place::Arena(at) => Some(at.saturating_add(part.len)),
-                Place::Slot { .. } => None,
-            })
-            .max()
-            .unwrap_or(0);
+        let ends = self.in_arena().map(|part| part.from.saturating_add(part.len));
+        self.end = ends.max().unwrap_or(0);
     }
 
     /// Drops everything.
@@ -239,9 +237,9 @@ impl Outbox {
     }
 
     fn take_front(&mut self, released: &mut impl FnMut(u16)) {
-        let Some(part) = self.parts.pop_front() else { return };
+        let Some(part) = self.parts.pop() else { return };
         self.begun = !part.last;
-        if let Place::Slot { slot, .. } = part.place {
+        if let Some(slot) = part.slot {
             released(slot);
         }
         if self.parts.is_empty() {
@@ -249,24 +247,28 @@ impl Outbox {
         }
     }
 
+    /// The parts in the arena.
+    fn in_arena(&self) -> impl Iterator<Item = &Part> {
+        self.parts.iter().filter(|part| part.slot.is_none())
+    }
+
     fn free(&self) -> usize {
         self.arena.len().saturating_sub(self.end)
     }
 
     /// Moves what is not sent to the beginning of the arena.
+    #[cold]
     fn compact(&mut self) {
-        let first = self.parts.iter().find_map(|part| match part.place {
-            Place::Arena(at) => Some(at),
-            Place::Slot { .. } => None,
-        });
-        let start = first.unwrap_or(self.end);
+        let start = self.in_arena().next().map_or(self.end, |part| part.from);
         if start == 0 || start > self.end {
             return;
         }
         self.arena.copy_within(start..self.end, 0);
-        for part in &mut self.parts {
-            if let Place::Arena(at) = &mut part.place {
-                *at = at.saturating_sub(start);
+        for number in 0..self.parts.len() {
+            if let Some(part) = self.parts.get_mut(number)
+                && part.slot.is_none()
+            {
+                part.from = part.from.saturating_sub(start);
             }
         }
         self.end = self.end.saturating_sub(start);
@@ -376,7 +378,7 @@ mod tests {
     #[test]
     fn the_arena_never_grows_and_goes_round() {
         let mut outbox = Outbox::new(4);
-        let (size, parts) = (outbox.arena.len(), outbox.parts.capacity());
+        let (size, parts) = (outbox.arena.len(), outbox.parts.room());
         let mut queued = 0_u32;
         let mut sent = Vec::new();
         for round in 0_u32..1000 {
@@ -391,7 +393,7 @@ mod tests {
             sent.extend_from_slice(&bytes[..take.min(bytes.len())]);
             outbox.sent(take.min(bytes.len()), |_| {});
         }
-        assert_eq!((outbox.arena.len(), outbox.parts.capacity()), (size, parts));
+        assert_eq!((outbox.arena.len(), outbox.parts.room()), (size, parts));
         for (want, head) in (0_u32..).zip(sent.chunks_exact(HEAD_MAX)) {
             assert_eq!(head[..4], want.to_le_bytes());
         }

@@ -38,8 +38,8 @@ impl Time {
     /// The moment `wait` later; fractions of a millisecond are rounded up, so that no timer is early.
     #[must_use]
     pub fn after(self, wait: Duration) -> Self {
-        let millis = u64::try_from(wait.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX);
-        Self(self.0.saturating_add(millis))
+        let millis = u64::from(wait.subsec_nanos().div_ceil(1_000_000));
+        Self(self.0.saturating_add(wait.as_secs().saturating_mul(1000)).saturating_add(millis))
     }
 
     /// How long after `earlier` this is; zero when it is not after it.

@@ -1,39 +1,43 @@
 //! Which slots have something to send.
 
 use alloc::boxed::Box;
-use alloc::collections::VecDeque;
 use alloc::vec;
+
+use super::Ring;
 
 /// Slots in the order in which they take turns; each is in at most once, so that it never grows beyond the number of slots.
 #[derive(Debug)]
 pub(crate) struct Work {
-    queue: VecDeque<u16>,
+    queue: Ring<u16>,
     queued: Box<[bool]>,
 }
 
 impl Work {
     pub(crate) fn new(slots: usize) -> Self {
-        Self { queue: VecDeque::with_capacity(slots), queued: vec![false; slots].into_boxed_slice() }
+        Self { queue: Ring::new(slots), queued: vec![false; slots].into_boxed_slice() }
     }
 
     /// Puts a slot at the end; one that is in already stays where it is.
+    #[inline]
     pub(crate) fn push(&mut self, slot: u16) {
         if let Some(queued) = self.queued.get_mut(usize::from(slot))
             && !*queued
         {
             *queued = true;
-            self.queue.push_back(slot);
+            self.queue.push(slot);
         }
     }
 
+    #[inline]
     pub(crate) fn pop(&mut self) -> Option<u16> {
-        let slot = self.queue.pop_front()?;
+        let slot = self.queue.pop()?;
         if let Some(queued) = self.queued.get_mut(usize::from(slot)) {
             *queued = false;
         }
         Some(slot)
     }
 
+    #[inline]
     pub(crate) fn is_empty(&self) -> bool {
         self.queue.is_empty()
     }

@@ -42,6 +42,9 @@ impl DataAlignment {
     #[must_use]
     #[inline]
     pub(crate) const fn round_up(self, at: u8) -> u8 {
+        if self.allows(at) {
+            return at;
+        }
         match at.checked_next_multiple_of(self.bytes()) {
             Some(at) => at,
             None => u8::MAX,

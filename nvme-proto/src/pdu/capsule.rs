@@ -2,7 +2,7 @@
 
 use super::common::{Envelope, Shape};
 use super::error::ProtocolError;
-use super::header::pdu_header;
+use super::header::{first_word, pdu_header};
 use super::kind::PduType;
 
 /// Command capsule: a submission queue entry, and data if they go with it. 72 bytes, then the data.
@@ -33,6 +33,30 @@ impl CapsuleCmd {
     #[must_use]
     pub const fn new(sqe: [u8; 64]) -> Self {
         Self { envelope: Envelope::plain(PduType::CapsuleCmd, 0), sqe }
+    }
+
+    /// Checks a header like [`decode`](Self::decode) does and lends the submission queue entry from it, for whoever needs but a few of its
+    /// fields.
+    ///
+    /// # Errors
+    /// Those of [`decode`](Self::decode).
+    #[inline]
+    pub fn entry(bytes: &[u8; 72]) -> Result<&[u8; 64], ProtocolError> {
+        if Self::usual(bytes).is_none() {
+            Self::judged(bytes)?;
+        }
+        // 72 bytes end with 64.
+        Ok(bytes.last_chunk().unwrap_or(&[0; 64]))
+    }
+
+    /// The header if it is one without digests and padding, and right.
+    #[inline(always)]
+    pub(crate) fn usual(bytes: &[u8; 72]) -> Option<Self> {
+        let header = Self::from_bytes(bytes);
+        let Envelope { data_offset, pdu_len, .. } = header.envelope;
+        // Type, HDGSTF, DDGSTF and HLEN.
+        let front = first_word(bytes) & 0x00ff_03ff == 0x0048_0004;
+        (front && (pdu_len == 72 || data_offset == 72 && pdu_len > 72)).then_some(header)
     }
 
     #[inline]
@@ -93,6 +117,15 @@ impl CapsuleResp {
         Self { envelope: Envelope::plain(PduType::CapsuleResp, 0), cqe }
     }
 
+    /// The header if it is one without a digest, and right.
+    #[inline(always)]
+    pub(crate) fn usual(bytes: &[u8; 24]) -> Option<Self> {
+        let header = Self::from_bytes(bytes);
+        // Type, HDGSTF and HLEN.
+        let front = first_word(bytes) & 0x00ff_01ff == 0x0018_0005;
+        (front && header.envelope.pdu_len == 24).then_some(header)
+    }
+
     #[inline]
     pub(crate) fn from_bytes(bytes: &[u8; 24]) -> Self {
         let cqe = bytes.last_chunk().copied().unwrap_or([0; 16]);
@@ -133,5 +166,23 @@ impl serde::Serialize for CapsuleCmd {
         fields.serialize_field("envelope", &self.envelope)?;
         fields.serialize_field("sqe", self.sqe.as_slice())?;
         fields.end()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_entry_is_lent_from_a_header_that_decodes() {
+        let good = CapsuleCmd::new(core::array::from_fn(|at| at as u8)).encode();
+        for at in 0..72 {
+            for bit in 0..8 {
+                let mut bytes = good;
+                bytes[at] ^= 1 << bit;
+                let decoded = CapsuleCmd::decode(&bytes);
+                assert_eq!(CapsuleCmd::entry(&bytes).copied(), decoded.map(|capsule| capsule.sqe));
+            }
+        }
     }
 }

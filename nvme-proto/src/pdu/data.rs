@@ -3,7 +3,7 @@
 use super::common::{Envelope, Shape};
 use super::error::{ProtocolError, Rule};
 use super::flags::Flags;
-use super::header::pdu_header;
+use super::header::{first_word, pdu_header};
 use super::kind::PduType;
 
 /// Data from the host, for an R2T. 24 bytes, little-endian, then the data.
@@ -58,6 +58,15 @@ impl H2cData {
     #[inline]
     pub const fn is_last(&self) -> bool {
         self.envelope.flags.contains(Flags::LAST_PDU)
+    }
+
+    /// The header if it is one without digests and padding, and right.
+    #[inline(always)]
+    pub(crate) fn usual(bytes: &[u8; 24]) -> Option<Self> {
+        let header = Self::from_bytes(bytes);
+        // Type, HDGSTF, DDGSTF, HLEN and PDO.
+        let front = first_word(bytes) & 0xffff_03ff == 0x1818_0006;
+        (front && announces(&header.envelope, header.offset, header.len)).then_some(header)
     }
 
     #[inline]
@@ -149,6 +158,16 @@ impl C2hData {
         self.envelope.flags.contains(Flags::SUCCESS)
     }
 
+    /// The header if it is one without digests and padding, and right.
+    #[inline(always)]
+    pub(crate) fn usual(bytes: &[u8; 24]) -> Option<Self> {
+        let header = Self::from_bytes(bytes);
+        // Type, HDGSTF, DDGSTF, HLEN and PDO; SUCCESS only with LAST_PDU.
+        let word = first_word(bytes);
+        let front = word & 0xffff_03ff == 0x1818_0007 && word & 0x0c00 != 0x0800;
+        (front && announces(&header.envelope, header.offset, header.len)).then_some(header)
+    }
+
     #[inline]
     pub(crate) fn from_bytes(bytes: &[u8; 24]) -> Self {
         let (envelope, command_id, _, offset, len) = take(bytes);
@@ -203,6 +222,20 @@ pub(super) fn bytes(common: [u8; 8], command_id: u16, transfer_tag: u16, offset:
         *c = u64::from(len).to_le_bytes();
     }
     bytes
+}
+
+/// Whether these are the data of a PDU without digests and padding, as [`check`] takes them: PLEN is 24 more than DATAL, which is not 0, the
+/// end is within 32 bits, and everything is aligned but the last length.
+///
+/// What is wrong leaves a bit, and one comparison is for all bits.
+#[inline(always)]
+fn announces(envelope: &Envelope, offset: u32, len: u32) -> bool {
+    let (long_len, long_offset) = (u64::from(len), u64::from(offset));
+    let pdu_len = long_len.wrapping_add(24) ^ u64::from(envelope.pdu_len);
+    let end_or_none = (long_offset.wrapping_add(long_len) | long_len.wrapping_sub(1)) >> 32;
+    let last = envelope.flags.contains(Flags::LAST_PDU);
+    let unaligned = (offset | if last { 0 } else { len }) & 3;
+    (pdu_len | end_or_none | u64::from(unaligned)) == 0
 }
 
 /// Offset and length, in the order of their bytes.

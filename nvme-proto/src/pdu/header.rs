@@ -41,6 +41,42 @@ pub trait PduHeader: Sealed + Copy + core::fmt::Debug {
     fn to_bytes(&self) -> Self::Bytes;
 }
 
+/// Headers that nearly always look the same in front: no digests, no padding. They are recognized by a comparison or two instead of rule by
+/// rule.
+pub(crate) trait Usual: Sized {
+    /// The type.
+    const PDU_TYPE: PduType;
+    /// Length of the header in bytes.
+    const HEADER_LEN: u8;
+
+    /// The header that `bytes` start with, if it is a usual one and right.
+    fn usual(bytes: &[u8]) -> Option<Self>;
+
+    /// PLEN.
+    fn pdu_len(&self) -> u32;
+}
+
+macro_rules! usual {
+    ($($name:ident),+) => {$(
+        impl Usual for $name {
+            const PDU_TYPE: PduType = PduType::$name;
+            const HEADER_LEN: u8 = PduType::$name.header_len();
+
+            #[inline(always)]
+            fn usual(bytes: &[u8]) -> Option<Self> {
+                Self::usual(bytes.first_chunk()?)
+            }
+
+            #[inline(always)]
+            fn pdu_len(&self) -> u32 {
+                self.envelope.pdu_len
+            }
+        }
+    )+};
+}
+
+usual!(CapsuleCmd, CapsuleResp, H2cData, C2hData, R2t);
+
 /// `decode`, `encode` and [`PduHeader`] for a header whose type is fixed.
 macro_rules! pdu_header {
     ($name:ident, $len:literal, $pdu_type:expr) => {
@@ -57,24 +93,15 @@ macro_rules! pdu_header {
             /// The first [`Rule`](crate::pdu::Rule) that the header violates, by the offset of the byte at fault.
             #[inline]
             pub fn decode(bytes: &[u8; Self::LEN]) -> Result<Self, crate::pdu::ProtocolError> {
-                // What is wrong is found out apart, so that what is right costs no more than the checks.
-                if !Self::is_right(bytes) {
-                    return Self::refused(bytes);
-                }
-                Ok(Self::from_bytes(bytes))
-            }
-
-            #[inline(always)]
-            fn is_right(bytes: &[u8; Self::LEN]) -> bool {
-                match crate::pdu::header::alone(bytes, $pdu_type) {
-                    Ok(shape) => Self::from_bytes(bytes).check(&shape).is_ok(),
-                    Err(_) => false,
+                match Self::usual(bytes) {
+                    Some(header) => Ok(header),
+                    None => Self::judged(bytes),
                 }
             }
 
-            #[cold]
+            /// What is not as it usually is: taken apart rule by rule.
             #[inline(never)]
-            fn refused(bytes: &[u8; Self::LEN]) -> Result<Self, crate::pdu::ProtocolError> {
+            fn judged(bytes: &[u8; Self::LEN]) -> Result<Self, crate::pdu::ProtocolError> {
                 let shape = crate::pdu::header::alone(bytes, $pdu_type)?;
                 let header = Self::from_bytes(bytes);
                 header.check(&shape)?;
@@ -137,6 +164,15 @@ pub(crate) fn alone<const N: usize>(bytes: &[u8; N], pdu_type: PduType) -> Resul
         return Err(ProtocolError::with_code(common.code, Rule::OtherType, common.code.into()));
     }
     common.shape(pdu_type, common.announced(pdu_type), DataAlignment::DWORD)
+}
+
+/// The first four bytes of a header: type, FLAGS, HLEN and PDO, from the lowest byte up.
+#[inline(always)]
+pub(crate) const fn first_word<const N: usize>(bytes: &[u8; N]) -> u32 {
+    match bytes.first_chunk() {
+        Some(word) => u32::from_le_bytes(*word),
+        None => 0, // all of them are longer
+    }
 }
 
 /// The common header of a typed one. All of them are longer than 8 bytes.

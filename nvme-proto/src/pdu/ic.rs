@@ -70,6 +70,12 @@ impl IcReq {
         u64::from(self.max_r2t).saturating_add(1)
     }
 
+    /// One on a connection is not worth a short cut.
+    #[inline(always)]
+    const fn usual(_bytes: &[u8; 128]) -> Option<Self> {
+        None
+    }
+
     #[inline]
     pub(crate) const fn from_bytes(bytes: &[u8; 128]) -> Self {
         let (envelope, version, data_alignment, dgst, max_r2t) = take(bytes);
@@ -169,6 +175,12 @@ impl IcResp {
                 u32::from_le_bytes([self.dgst, 0, 0, 0]),
             ))
         }
+    }
+
+    /// One on a connection is not worth a short cut.
+    #[inline(always)]
+    const fn usual(_bytes: &[u8; 128]) -> Option<Self> {
+        None
     }
 
     #[inline]

@@ -3,7 +3,7 @@
 use super::common::{Envelope, Shape};
 use super::data::{bytes, take};
 use super::error::{ProtocolError, Rule};
-use super::header::pdu_header;
+use super::header::{first_word, pdu_header};
 use super::kind::PduType;
 
 /// Ready to Transfer: the controller asks for data of a command that writes. 24 bytes, little-endian.
@@ -44,6 +44,21 @@ impl R2t {
     #[must_use]
     pub const fn new(command_id: u16, transfer_tag: u16, offset: u32, len: u32) -> Self {
         Self { envelope: Envelope::plain(PduType::R2t, 0), command_id, transfer_tag, offset, len }
+    }
+
+    /// The header if it is one without a digest, and right.
+    #[inline(always)]
+    pub(crate) fn usual(bytes: &[u8; 24]) -> Option<Self> {
+        let header = Self::from_bytes(bytes);
+        // Type, HDGSTF and HLEN.
+        let front = first_word(bytes) & 0x00ff_01ff == 0x0018_0009;
+        (front && header.envelope.pdu_len == 24 && header.asks_for_something()).then_some(header)
+    }
+
+    /// Whether R2TO and R2TL are what [`check`](Self::check) takes.
+    #[inline(always)]
+    const fn asks_for_something(&self) -> bool {
+        self.offset & 3 == 0 && self.len > 0 && self.offset.checked_add(self.len).is_some()
     }
 
     #[inline]

@@ -2,9 +2,10 @@
 //!
 //! | command | what it does |
 //! |---|---|
-//! | `test` | `check`, `tshark`, `fuzz`, the guide in QEMU, `matrix` |
+//! | `test` | `check`, `tshark`, `instructions`, `fuzz`, the guide in QEMU, `matrix` |
 //! | `check` | formatting, lints, docs, tests, `no_std`, packages |
 //! | `tshark` | our decoder and encoder against tshark's decoder |
+//! | `instructions` | what operations on the wire cost, counted by callgrind, against their limits |
 //! | `fuzz [SECONDS] [TARGET…]` | each fuzz target for some seconds, from its corpus |
 //! | `matrix [RELEASE…]` | the test cases on real kernels |
 //! | `boot RELEASE PROGRAM [ARG…]` | any program on a real kernel |
@@ -15,6 +16,7 @@ mod checks;
 mod fuzz;
 mod guests;
 mod guide;
+mod instructions;
 mod matrix;
 mod steps;
 mod toolchain;
@@ -47,12 +49,14 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Task {
-    /// Everything: check, tshark, fuzz, the guide in QEMU, and matrix
+    /// Everything: check, tshark, instructions, fuzz, the guide in QEMU, and matrix
     Test,
     /// Formatting, lints, docs, tests, no_std and packages; needs no kernel
     Check,
     /// Compares our decoder and encoder with tshark's decoder, field by field
     Tshark,
+    /// Counts the instructions of operations on the wire, against their limits
+    Instructions,
     /// Runs fuzz targets from their corpora
     Fuzz {
         /// Seconds for each target
@@ -97,6 +101,11 @@ pub fn main() -> ExitCode {
             steps.run("tshark", tshark::run);
             steps.finish()
         }
+        Task::Instructions => {
+            let mut steps = Steps::default();
+            steps.run("instructions", instructions::check);
+            steps.finish()
+        }
         Task::Fuzz { seconds, targets } => {
             let mut steps = Steps::default();
             steps.run("tools", || install(BUILD_TOOLS));
@@ -126,6 +135,7 @@ fn all() -> bool {
     steps.run("toolchain", toolchain::ensure);
     checks::run_all(&mut steps);
     steps.run("tshark", tshark::run);
+    steps.run("instructions", instructions::check);
     fuzz::run_all(&mut steps, Duration::from_secs(FUZZ_SECONDS), &[]);
     steps.run("guide in QEMU", guide::in_vm);
     steps.run("real kernels", || matrix::run(&matrix::Options::default())?.verdict());
