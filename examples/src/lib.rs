@@ -10,5 +10,6 @@ pub mod guide;
 pub mod host;
 pub mod place;
 pub mod size;
+pub mod soft;
 pub mod tree;
 pub mod vm;
