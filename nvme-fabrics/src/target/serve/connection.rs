@@ -101,8 +101,9 @@ struct Serving<S> {
     timer: Timer,
     /// Who is woken by the mailbox.
     waker: Option<Waker>,
-    /// When Connect has to have succeeded; `None`: it has.
+    /// When Connect has to have succeeded; `None`: it has, or its time is over.
     handshake: Option<Time>,
+    connected: bool,
     /// When buffers that nobody used are given up.
     idle: Option<Time>,
     stall: Option<Stall>,
@@ -150,6 +151,7 @@ impl<S: Stream> Serving<S> {
             timer: Timer::new(),
             waker: None,
             handshake: Some(handshake),
+            connected: false,
             idle: None,
             stall: None,
         })
@@ -160,6 +162,7 @@ impl<S: Stream> Serving<S> {
         let now = self.clock.now();
         if self.handshake.is_some() && self.link.machine().queue_id().is_some() {
             self.handshake = None;
+            self.connected = true;
             self.pass.connected();
         }
         if self.handshake.is_some_and(|until| now >= until) {
@@ -210,7 +213,8 @@ impl<S: Stream> Serving<S> {
     fn finish(&mut self) {
         let counters = &self.shared.counters;
         let failure = self.session.failure();
-        if self.handshake.is_some() {
+        // One that connected and ended in the same turn was not looked at in between.
+        if !self.connected && self.link.machine().queue_id().is_none() {
             Counters::add(&counters.failed_handshakes);
         }
         match failure {

@@ -190,9 +190,10 @@ impl Session {
         None
     }
 
-    /// When it has to be looked at again.
-    pub(super) const fn deadline(&self) -> Option<Time> {
-        self.closing
+    /// When it has to be looked at again; never a time at which nothing would be done.
+    pub(super) fn deadline(&self) -> Option<Time> {
+        let by_time = self.failure.is_none() && self.mailbox.current() == Order::Serve;
+        self.closing.filter(|_| by_time)
     }
 
     fn fail(&mut self, failure: Failure) {

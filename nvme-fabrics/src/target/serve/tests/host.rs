@@ -57,6 +57,16 @@ impl<S: Stream> Queue<S> {
         done
     }
 
+    /// Sends what there is, and takes what comes, but gives the machine no time to answer it.
+    pub(super) async fn send_only(&mut self) {
+        let link = &mut self.link;
+        poll_fn(|cx| {
+            let _ = link.poll_turn(cx, |_, _, _| None);
+            Poll::Ready(())
+        })
+        .await;
+    }
+
     /// One command.
     pub(super) async fn call(&mut self, command: Command<Vec<u8>, Vec<u8>>) -> Done {
         self.submit(command);
@@ -99,6 +109,7 @@ fn io(opcode: u8, block: u64, blocks: u16) -> Sqe {
 
 /// A host that is known by a number.
 pub(super) struct Identity {
+    keep_alive: u32,
     id: HostId,
     nqn: HostNqn,
     subsystem: SubsysNqn,
@@ -107,13 +118,19 @@ pub(super) struct Identity {
 impl Identity {
     pub(super) fn new(number: u8, subsystem: &SubsysNqn) -> Self {
         let id = HostId::from_bytes([number; 16]);
-        Self { id, nqn: HostNqn::from_uuid(id), subsystem: subsystem.clone() }
+        Self { keep_alive: 0, id, nqn: HostNqn::from_uuid(id), subsystem: subsystem.clone() }
+    }
+
+    /// With a keep-alive time-out, in milliseconds.
+    pub(super) const fn keep_alive(mut self, millis: u32) -> Self {
+        self.keep_alive = millis;
+        self
     }
 
     /// Connects an admin queue and switches the controller on.
     pub(super) async fn admin<S: Stream>(&self, stream: S, config: Config) -> (Queue<S>, Cntlid) {
         let mut queue = Queue::new(stream, config);
-        let connect = self.connect(Connect::admin(31, 0), Cntlid::DYNAMIC);
+        let connect = self.connect(Connect::admin(31, self.keep_alive), Cntlid::DYNAMIC);
         let cqe = queue.call(connect).await.result.unwrap();
         let cntlid = Cntlid(u16::try_from(cqe.result() & 0xffff).unwrap());
         let on = ControllerConfiguration::enabled(CommandSetSelected::NVM);

@@ -62,3 +62,7 @@ async fn data_come_back_over_a_pipe() {
     assert_eq!(statistics.bytes_written, 512 + 4096 + (200 << 10) + (1 << 20));
     assert_eq!(statistics.bytes_read, statistics.bytes_written + 100 * 4096);
 }
+
+mod bounds;
+mod ending;
+mod storage;
