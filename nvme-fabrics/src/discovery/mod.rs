@@ -4,11 +4,15 @@
 //! |---|---|---|
 //! | this | [`DiscoveryRequest`]: whom to ask; [`Discovered`]: what was found | any |
 //! | `kernel` | [`discover`]: ask through the kernel's discovery controller | Linux |
+//! | `tcp` | asking over NVMe/TCP in user space, without privileges; feature `tokio` | any |
 //! | [`text`] | the log in the words of `nvme discover` | any |
 
 mod found;
 #[cfg(target_os = "linux")]
 mod kernel;
+#[cfg(feature = "tokio")]
+#[cfg_attr(docsrs, doc(cfg(feature = "tokio")))]
+pub mod tcp;
 pub mod text;
 
 use nvme_proto::{IpTraddr, SubsysNqn};

@@ -6,6 +6,7 @@
 //! | `set`, `security`, `newer` | its setters, each with its range |
 //! | `table` | [`OPTIONS`]: what is known about each option |
 //! | `text` | the option string |
+//! | `read` | what the user-space host takes of them |
 //! | `fc` | [`FcAddress`] |
 //! | `error` | [`OptionError`] |
 //!
@@ -15,6 +16,8 @@
 mod error;
 mod fc;
 mod newer;
+#[cfg(feature = "tokio")]
+mod read;
 mod security;
 mod set;
 mod table;

@@ -118,6 +118,11 @@ impl Connect<DialTcp> {
         Self::with(DialTcp { peer, local: None, interface: None }, nqn, host, Kind::Discovery)
     }
 
+    /// A discovery controller, reached so.
+    pub(crate) fn to(dial: DialTcp, nqn: SubsysNqn, host: HostIdentity) -> Self {
+        Self::with(dial, nqn, host, Kind::Discovery)
+    }
+
     /// The address (and port, 0 for any) that connections come from.
     pub fn local(mut self, local: SocketAddr) -> Self {
         self.dial.local = Some(local);
