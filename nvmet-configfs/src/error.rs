@@ -29,7 +29,10 @@ impl Error {
             Self::Apply(error) => match &error.failure {
                 ApplyFailure::Step(failed) => Some(failed.source.errno()),
                 ApplyFailure::Observe(source) => Some(source.errno()),
-                ApplyFailure::Verify { .. } | ApplyFailure::Spec(_) => None,
+                ApplyFailure::Verify { .. }
+                | ApplyFailure::Changed { .. }
+                | ApplyFailure::NeedsConsent { .. }
+                | ApplyFailure::Spec(_) => None,
             },
         }
     }

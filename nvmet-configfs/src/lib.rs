@@ -10,6 +10,8 @@ mod error;
 mod hint;
 #[cfg(target_os = "linux")]
 pub mod kernel;
+#[cfg(feature = "serde")]
+pub mod nvmetcli;
 mod object;
 pub mod observe;
 mod plan;
@@ -20,12 +22,14 @@ pub mod spec;
 pub mod testing;
 mod text;
 pub mod tree;
+mod value;
 
 pub use apply::{
     Applied, ApplyError, ApplyFailure, Leftover, Rollback, StepFailure, StepSubject, apply, clear, plan,
     reconcile, withdraw,
 };
-pub use diff::{Foreign, Policy, diff, diff_withdraw};
+pub use attr::{ATTRIBUTES, Attribute, Effect, Mode, Since, ValueFault, ValueKind, Writable, attribute};
+pub use diff::{Consent, DiscoveryNqn, Foreign, Policy, Scope, Unknown, diff, diff_withdraw};
 pub use errno::Errno;
 pub use error::Error;
 pub use object::Object;
@@ -33,16 +37,18 @@ pub use observe::{
     Attributes, LinkTarget, Observed, ObservedHost, ObservedNamespace, ObservedPort, ObservedSubsystem,
     observe,
 };
-pub use plan::{Action, Disruption, Phase, Plan, Step};
+pub use plan::{Action, Disruption, Phase, Plan, Step, Warning};
 #[cfg(target_os = "linux")]
 pub use preflight::{DeviceFault, DeviceProblem, PreflightError, preflight};
 pub use spec::{
-    Buffering, DevicePath, DevicePathError, HostAccess, HostSpec, Model, NamespaceSpec, Nguid, NguidError,
-    NsUuid, NsUuidError, PortId, PortIdError, PortSpec, PortTransport, Serial, SpecError, SpecProblem,
-    SubsystemSpec, TargetSpec, TextError,
+    AnaGroupId, AnaGroupIdError, AnaState, AnaStateError, Buffering, DevicePath, DevicePathError, HostAccess,
+    HostSpec, Model, NamespaceSpec, Nguid, NguidError, NsUuid, NsUuidError, OtherAddress, PassthruSpec,
+    PortId, PortIdError, PortSpec, PortTransport, ReferralSpec, Serial, SettingError, Settings, SpecError,
+    SpecProblem, SubsystemSpec, TargetSpec, TextError,
 };
 pub use tree::{Entry, Name, NodeKind, Op, RelPath, RelPathError, Tree, TreeError, dump};
 #[cfg(feature = "testing")]
 pub use tree::{FakeKernel, FakeTree, Instrumented};
 #[cfg(target_os = "linux")]
 pub use tree::{OpenError, OsTree};
+pub use value::Value;

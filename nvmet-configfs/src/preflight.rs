@@ -82,8 +82,10 @@ pub fn preflight(spec: &TargetSpec) -> Result<(), PreflightError> {
     let mut problems = Vec::new();
     for (nqn, subsystem) in &spec.subsystems {
         for (nsid, namespace) in subsystem.namespaces.iter().filter(|(_, n)| n.enabled) {
-            if let Err(fault) = inspect(namespace.device_path.as_ref()) {
-                let device = namespace.device_path.clone();
+            // Without one it is the device it has already.
+            let Some(device) = &namespace.device_path else { continue };
+            if let Err(fault) = inspect(device.as_ref()) {
+                let device = device.clone();
                 problems.push(DeviceProblem { subsystem: nqn.clone(), nsid: *nsid, device, fault });
             }
         }

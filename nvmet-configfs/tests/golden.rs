@@ -8,8 +8,8 @@
 use std::path::Path;
 
 use nvmet_configfs::{
-    Disruption, FakeKernel, FakeTree, Foreign, NamespaceSpec, Policy, PortSpec, RelPath, SubsystemSpec,
-    TargetSpec, Tree, apply, diff, dump, observe, plan,
+    Consent, Disruption, FakeKernel, FakeTree, Foreign, NamespaceSpec, Policy, PortSpec, RelPath,
+    SubsystemSpec, TargetSpec, Tree, apply, diff, dump, observe, plan,
 };
 
 /// Makes a state on an empty target.
@@ -54,8 +54,8 @@ fn spec(text: &str) -> (TargetSpec, Policy) {
                 spec = spec.subsystem(nqn.clone(), made);
                 subsystem = Some(nqn);
             }
-            ["serial", text] => of(&mut spec, &subsystem).serial = Some(text.parse().unwrap()),
-            ["model", text] => of(&mut spec, &subsystem).model = Some(text.parse().unwrap()),
+            ["serial", text] => of(&mut spec, &subsystem).settings.set("attr_serial", text).unwrap(),
+            ["model", text] => of(&mut spec, &subsystem).settings.set("attr_model", text).unwrap(),
             ["namespace", id, device, options @ ..] => {
                 let mut namespace = NamespaceSpec::new(device.parse().unwrap());
                 for option in options {
@@ -116,6 +116,8 @@ fn plans_are_as_recorded() {
                     planned,
                     "{name}: reading less makes another plan"
                 );
+                let willing = policy.clone().consent(Consent::Given);
+                let planned = diff(&observed, &spec, &willing).unwrap();
                 apply(&tree, &planned).unwrap_or_else(|e| panic!("{name}: {e}"));
                 assert!(plan(&tree, &spec, &policy).unwrap().is_empty(), "{name}");
                 dump(&tree).unwrap();

@@ -8,7 +8,8 @@ use nvme_examples::{cli, host, tree};
 use nvme_proto::{HostNqn, IpTraddr, Nsid, SubsysNqn};
 use nvmet_configfs::kernel::{self, Module, Roots};
 use nvmet_configfs::{
-    DevicePath, Foreign, HostAccess, OsTree, Policy, PortId, TargetSpec, apply, diff, observe, preflight,
+    Consent, DevicePath, Foreign, HostAccess, OsTree, Policy, PortId, TargetSpec, apply, diff, observe,
+    preflight,
 };
 use serde_json::json;
 
@@ -175,7 +176,9 @@ fn change(
     dry_run: bool,
     done: &str,
 ) -> cli::Outcome {
-    let plan = diff(&observe(tree)?, spec, &Policy::foreign(foreign))?;
+    // Removing is asked for by its own command; adding disturbs nobody.
+    let consent = if foreign == Foreign::Remove { Consent::Given } else { Consent::Required };
+    let plan = diff(&observe(tree)?, spec, &Policy::foreign(foreign).consent(consent))?;
     let steps: Vec<String> = plan.steps().iter().map(ToString::to_string).collect();
     let disruptions: Vec<String> = plan.disruptions().iter().map(ToString::to_string).collect();
     if !dry_run {

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::plan::{Action, Step};
+use crate::plan::{Action, Disruption, Step};
 use crate::spec::{DevicePath, PortTransport, SpecError};
 use crate::tree::TreeError;
 
@@ -28,9 +28,19 @@ pub enum ApplyFailure {
         /// What would still have to be done.
         differences: Vec<Step>,
     },
-    /// All steps were done and the spec does not fit the target any more: another tool changed it meanwhile.
+    /// Another tool has changed the target since the plan was made; nothing was done.
+    Changed {
+        /// What would have to be done now.
+        now: Vec<Step>,
+    },
+    /// The plan disturbs hosts that may be connected, and its policy does not say that it may; nothing was done.
+    NeedsConsent {
+        /// What they would notice.
+        disruptions: Vec<Disruption>,
+    },
+    /// The spec does not fit the target any more: another tool changed it after the plan was made.
     Spec(SpecError),
-    /// All steps were done and the target could not be read to verify it.
+    /// The target could not be read: before the first step, or after the last one to verify it.
     Observe(TreeError),
 }
 
@@ -119,9 +129,17 @@ impl fmt::Display for ApplyFailure {
                 f.write_str("the target is not as wanted although every step was done; still missing: ")?;
                 list(f, differences)
             }
+            Self::Changed { now } => {
+                f.write_str("another tool has changed the target since the plan was made; what would have to be done now: ")?;
+                if now.is_empty() { f.write_str("nothing") } else { list(f, now) }
+            }
+            Self::NeedsConsent { disruptions } => {
+                f.write_str("this would disturb connected hosts, and consent to that was not given: ")?;
+                list(f, disruptions)
+            }
             Self::Spec(error) => write!(f, "another tool changed the target meanwhile: {error}"),
             Self::Observe(error) => {
-                write!(f, "every step was done, but the result cannot be verified: {error}")
+                write!(f, "the target cannot be read: {error}")
             }
         }
     }
@@ -146,7 +164,10 @@ impl std::error::Error for ApplyError {
         match &self.failure {
             ApplyFailure::Step(failed) => std::error::Error::source(&failed.source),
             ApplyFailure::Observe(source) => std::error::Error::source(source),
-            ApplyFailure::Verify { .. } | ApplyFailure::Spec(_) => None,
+            ApplyFailure::Verify { .. }
+            | ApplyFailure::Changed { .. }
+            | ApplyFailure::NeedsConsent { .. }
+            | ApplyFailure::Spec(_) => None,
         }
     }
 }

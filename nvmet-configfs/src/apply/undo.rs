@@ -2,13 +2,21 @@
 
 use super::error::Leftover;
 use super::perform;
+use crate::diff::{remove_port, remove_subsystem};
+use crate::errno::Errno;
+use crate::object::Object;
+use crate::observe::{Attributes, LinkTarget, observe};
 use crate::plan::{Action, Step, Undo, Values};
 use crate::text;
-use crate::tree::{RelPath, Tree};
+use crate::tree::{Op, RelPath, Tree, TreeError};
 
 /// Takes steps back, the last one first. What fails is noted, the rest is done nevertheless.
-pub(super) fn all(tree: &dyn Tree, done: &[Step], leftovers: &mut Vec<Leftover>) {
-    for step in done.iter().rev() {
+pub(super) fn all<'s>(
+    tree: &dyn Tree,
+    done: impl IntoIterator<Item = &'s Step, IntoIter: DoubleEndedIterator>,
+    leftovers: &mut Vec<Leftover>,
+) {
+    for step in done.into_iter().rev() {
         one(tree, step, leftovers);
     }
 }
@@ -23,10 +31,13 @@ fn one(tree: &dyn Tree, step: &Step, leftovers: &mut Vec<Leftover>) {
         }
         (Undo::Restore(values), _) => store(tree, values, leftovers),
         (Undo::Rebuild(steps), _) => rebuild(tree, steps, leftovers),
-        (Undo::Unlink { rewritten, fresh, rebuild }, Action::Link { link, target }) => {
+        (Undo::Unlink { rewritten, fresh }, Action::Link { link, target }) => {
             attempt(tree, Action::Unlink { link: link.clone(), target: target.clone() }, leftovers);
-            settle(tree, rewritten, fresh, rebuild, leftovers);
+            if let Some(port) = super::port_of(link) {
+                settle(tree, &port, rewritten, fresh, leftovers);
+            }
         }
+        (Undo::Remake { object, fresh }, _) => remake(tree, object, fresh, leftovers),
         (Undo::Link, Action::Unlink { link, target }) => {
             attempt(tree, Action::Link { link: link.clone(), target: target.clone() }, leftovers);
         }
@@ -38,17 +49,55 @@ fn one(tree: &dyn Tree, step: &Step, leftovers: &mut Vec<Leftover>) {
 /// Puts the parameters of an idle port back as they were before the kernel filled them in.
 pub(super) fn settle(
     tree: &dyn Tree,
+    port: &RelPath,
     rewritten: &Values,
     fresh: &Values,
-    steps: &[Step],
     leftovers: &mut Vec<Leftover>,
 ) {
     if fresh.iter().any(|(attr, value)| differs(tree, attr, value)) {
-        rebuild(tree, steps, leftovers);
+        remake(tree, port, fresh, leftovers);
     }
     for (attr, value) in rewritten {
         if differs(tree, attr, value) {
             attempt(tree, Action::Write { attr: attr.clone(), value: value.clone() }, leftovers);
+        }
+    }
+}
+
+/// Makes a port or a subsystem anew as it is, but with values that only a new one has. Not while something links to it: hosts may be
+/// connected, and a value of that kind that was not in use before does no harm.
+fn remake(tree: &dyn Tree, object: &RelPath, fresh: &Values, leftovers: &mut Vec<Leftover>) {
+    let mut fail = |source| leftovers.push(Leftover { action: Action::RemoveDir(object.clone()), source });
+    let mut observed = match observe(tree) {
+        Ok(observed) => observed,
+        Err(source) => return fail(source),
+    };
+    let Some(name) = object.file_name() else { return };
+    let steps = if Object::of(object) == Object::Port {
+        let Some(port) = observed.ports.get_mut(&name) else { return };
+        freshen(&mut port.attributes, fresh);
+        if port.is_live() {
+            return fail(TreeError::new(Op::Rmdir, object, Errno::EBUSY));
+        }
+        remove_port(object, port)
+    } else {
+        let target = LinkTarget::Subsystem(name.clone());
+        if observed.ports.values().any(|port| port.subsystems.values().any(|link| *link == target)) {
+            return fail(TreeError::new(Op::Rmdir, object, Errno::EBUSY));
+        }
+        let Some(subsystem) = observed.subsystems.get_mut(&name) else { return };
+        if let Some(passthru) = &mut subsystem.passthru {
+            freshen(passthru, fresh);
+        }
+        remove_subsystem(object, subsystem)
+    };
+    rebuild(tree, &steps, leftovers);
+}
+
+fn freshen(attributes: &mut Attributes, fresh: &Values) {
+    for (attr, value) in fresh {
+        if let Some(name) = attr.file_name() {
+            attributes.insert(name, Ok(value.clone()));
         }
     }
 }

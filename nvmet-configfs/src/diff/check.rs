@@ -2,10 +2,11 @@
 
 use nvme_proto::SubsysNqn;
 
-use super::{Foreign, Policy};
-use crate::observe::{Observed, port_id};
-use crate::spec::{HostAccess, SpecError, SpecProblem, TargetSpec};
-use crate::tree::Name;
+use super::{DiscoveryNqn, Foreign, Policy, Scope, paths};
+use crate::observe::{Observed, ObservedSubsystem, port_id};
+use crate::plan::Warning;
+use crate::spec::{HostAccess, SpecError, SpecProblem, SubsystemSpec, TargetSpec};
+use crate::tree::{Name, RelPath};
 
 /// Checks a spec, alone and against the target.
 pub(super) fn check(observed: &Observed, spec: &TargetSpec, policy: &Policy) -> Result<(), SpecError> {
@@ -13,6 +14,7 @@ pub(super) fn check(observed: &Observed, spec: &TargetSpec, policy: &Policy) -> 
         Ok(()) => Vec::new(),
         Err(error) => error.problems,
     };
+    out_of_scope(spec, policy, &mut problems);
     let keep = policy.foreign == Foreign::Keep;
     for (nqn, subsystem) in &spec.subsystems {
         if let HostAccess::Only(hosts) = &subsystem.access {
@@ -24,10 +26,12 @@ pub(super) fn check(observed: &Observed, spec: &TargetSpec, policy: &Policy) -> 
                 }
             }
         }
-        let passthru = observed.subsystems.get(&Name::from(nqn)).is_some_and(|s| s.is_passthru());
-        if passthru && !subsystem.namespaces.is_empty() {
+        let there = observed.subsystems.get(&Name::from(nqn));
+        let ends = subsystem.passthru.as_ref().is_some_and(|p| !p.enabled);
+        if there.is_some_and(|s| s.is_passthru()) && !ends && !subsystem.namespaces.is_empty() {
             problems.push(SpecProblem::PassthruEnabled { subsystem: nqn.clone() });
         }
+        devices(nqn, subsystem, there, &mut problems);
     }
     for (id, port) in &spec.ports {
         for nqn in &port.subsystems {
@@ -53,7 +57,68 @@ pub(super) fn check(observed: &Observed, spec: &TargetSpec, policy: &Policy) -> 
             }
         }
     }
+    let nqn = spec.settings.value("discovery_nqn");
+    if nqn.is_some_and(|n| observed.attributes.get("discovery_nqn").is_some_and(|old| *old != **n))
+        && policy.discovery_nqn == DiscoveryNqn::Refuse
+    {
+        problems.push(SpecProblem::DiscoveryNqn);
+    }
     SpecError::from_problems(problems)
+}
+
+/// Objects that the policy leaves to others.
+fn out_of_scope(spec: &TargetSpec, policy: &Policy, problems: &mut Vec<SpecProblem>) {
+    let scope = &policy.scope;
+    if *scope == Scope::Everything {
+        return;
+    }
+    let hosts =
+        spec.hosts.keys().map(|n| (scope.has_nqn(n.as_str().as_bytes()), paths::host(&Name::from(n))));
+    let subsystems = spec
+        .subsystems
+        .keys()
+        .map(|n| (scope.has_nqn(n.as_str().as_bytes()), paths::subsystem(&Name::from(n))));
+    let ports = spec.ports.keys().map(|id| (scope.has_port(Some(*id)), paths::port(&Name::from(*id))));
+    let target = (spec.settings.is_empty(), RelPath::root());
+    for (inside, object) in hosts.chain(subsystems).chain(ports).chain([target]) {
+        if !inside {
+            problems.push(SpecProblem::OutOfScope { object });
+        }
+    }
+}
+
+/// What is enabled needs a device, from the spec or from before.
+fn devices(
+    nqn: &SubsysNqn,
+    subsystem: &SubsystemSpec,
+    there: Option<&ObservedSubsystem>,
+    problems: &mut Vec<SpecProblem>,
+) {
+    for (nsid, namespace) in &subsystem.namespaces {
+        let has = || there.and_then(|s| s.namespace(*nsid)).is_some_and(|n| n.device_path().is_some());
+        if namespace.enabled && namespace.device_path.is_none() && !has() {
+            problems.push(SpecProblem::NamespaceWithoutDevice { subsystem: nqn.clone(), nsid: *nsid });
+        }
+    }
+    let Some(passthru) = &subsystem.passthru else { return };
+    let old = there.and_then(|s| s.passthru.as_ref()).and_then(|p| p.get("device_path"));
+    if passthru.enabled && passthru.device_path.is_none() && old.is_none_or(|p| p == b"(null)") {
+        problems.push(SpecProblem::PassthruWithoutDevice { subsystem: nqn.clone() });
+    }
+}
+
+/// Hosts with keys that nobody will ask for.
+pub(super) fn unasked_keys(spec: &TargetSpec) -> Vec<Warning> {
+    let mut warnings = Vec::new();
+    for (host, wanted) in &spec.hosts {
+        if wanted.settings.value("dhchap_key").is_none_or(|key| key.is_empty()) {
+            continue;
+        }
+        for (subsystem, _) in spec.subsystems.iter().filter(|(_, s)| s.access == HostAccess::Any) {
+            warnings.push(Warning::KeyNotAsked { host: host.clone(), subsystem: subsystem.clone() });
+        }
+    }
+    warnings
 }
 
 fn is_host(nqn: &SubsysNqn, observed: &Observed, spec: &TargetSpec) -> bool {

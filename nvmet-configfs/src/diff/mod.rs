@@ -3,46 +3,22 @@
 mod check;
 mod hosts;
 mod namespaces;
+mod parts;
+mod passthru;
+mod policy;
 mod ports;
 mod remove;
+mod settings;
 mod subsystems;
 mod withdraw;
 
 use crate::attr::{Restore, restore};
 use crate::object::Object;
 use crate::observe::Observed;
-use crate::plan::{Action, Goal, Phase, Plan, Step, Undo, Values};
-use crate::spec::{SpecError, TargetSpec};
+use crate::plan::{Action, Goal, Phase, Plan, Step, Undo, Values, Warning};
+use crate::spec::{SpecError, SpecProblem, TargetSpec};
 use crate::tree::{Name, RelPath};
-
-/// What happens to objects that the spec does not name.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Foreign {
-    /// They are left alone.
-    #[default]
-    Keep,
-    /// They are removed.
-    Remove,
-}
-
-/// How a spec is read.
-///
-/// What the spec does name is always exact: a host that a named subsystem does not permit loses its permission, and a named
-/// subsystem that a named port does not export loses that export, whatever the policy.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Policy {
-    /// Foreign objects: hosts, subsystems, ports, namespaces, and exports of foreign subsystems.
-    pub foreign: Foreign,
-}
-
-impl Policy {
-    /// Foreign objects are treated so.
-    pub fn foreign(foreign: Foreign) -> Self {
-        Self { foreign }
-    }
-}
+use crate::value::Value;
 
 /// The steps from an observed state to a wanted one.
 ///
@@ -53,20 +29,29 @@ impl Policy {
 /// [`SpecError`] when the spec cannot be applied to this target: see [`SpecProblem`](crate::spec::SpecProblem).
 pub fn diff(observed: &Observed, spec: &TargetSpec, policy: &Policy) -> Result<Plan, SpecError> {
     check::check(observed, spec, policy)?;
-    let mut builder = Builder { steps: Vec::new(), observed, spec, policy };
+    let mut builder =
+        Builder { steps: Vec::new(), warnings: Vec::new(), problems: Vec::new(), observed, spec, policy };
     builder.remove_foreign();
+    builder.target();
     builder.hosts();
     builder.subsystems();
     builder.ports();
+    SpecError::from_problems(builder.problems)?;
     let mut steps = builder.steps;
     steps.sort_by_key(|step| step.phase); // stable: within a phase in the order of the objects
-    Ok(Plan { steps, goal: Goal::Spec(spec.clone(), *policy) })
+    let warnings = builder.warnings.into_iter().chain(check::unasked_keys(spec)).collect();
+    Ok(Plan { steps, goal: Goal::Spec(spec.clone(), policy.clone()), warnings })
 }
 
+pub use policy::{Consent, DiscoveryNqn, Foreign, Policy, Scope, Unknown};
+pub(crate) use ports::address_differences;
+pub(crate) use remove::{port as remove_port, subsystem as remove_subsystem};
 pub use withdraw::diff_withdraw;
 
 struct Builder<'a> {
     steps: Vec<Step>,
+    warnings: Vec<Warning>,
+    problems: Vec<SpecProblem>,
     observed: &'a Observed,
     spec: &'a TargetSpec,
     policy: &'a Policy,
@@ -74,7 +59,7 @@ struct Builder<'a> {
 
 impl Builder<'_> {
     fn push(&mut self, phase: Phase, action: Action, undo: Undo) {
-        self.steps.push(Step { phase, action, undo });
+        self.steps.push(Step { phase, action, undo, unknown: Unknown::Require });
     }
 
     fn make(&mut self, phase: Phase, path: RelPath) {
@@ -82,7 +67,7 @@ impl Builder<'_> {
     }
 
     fn link(&mut self, phase: Phase, link: RelPath, target: RelPath) {
-        let undo = Undo::Unlink { rewritten: Values::new(), fresh: Values::new(), rebuild: Vec::new() };
+        let undo = Undo::Unlink { rewritten: Values::new(), fresh: Values::new() };
         self.push(phase, Action::Link { link, target }, undo);
     }
 
@@ -90,13 +75,13 @@ impl Builder<'_> {
         self.push(phase, Action::Unlink { link, target }, Undo::Link);
     }
 
-    fn write(&mut self, phase: Phase, attr: RelPath, value: impl Into<Vec<u8>>, undo: Undo) {
+    fn write(&mut self, phase: Phase, attr: RelPath, value: impl Into<Value>, undo: Undo) {
         self.push(phase, Action::Write { attr, value: value.into() }, undo);
     }
 
     /// A write on an object that was there, undone by its old value.
     fn rewrite(&mut self, phase: Phase, attr: RelPath, value: &str, old: &[u8]) {
-        let undo = Undo::Restore(vec![(attr.clone(), old.to_vec())]);
+        let undo = Undo::Restore(vec![(attr.clone(), old.into())]);
         self.write(phase, attr, value, undo);
     }
 
@@ -107,20 +92,22 @@ impl Builder<'_> {
         phase: Phase,
         dir: &RelPath,
         changes: Vec<Change<'_>>,
-        rebuild: impl FnOnce() -> Vec<Step>,
+        rebuild: impl FnOnce() -> Undo,
     ) {
-        let back = |c: &Change<'_>| restore(Object::of(&dir.at(c.name)), &Name::fixed(c.name), c.old);
-        let needs_rebuild = changes.iter().any(|c| back(c) == Restore::OnlyFresh);
+        let back = |c: &Change<'_>| restore(Object::of(&dir.join(&c.name)), &c.name, c.old);
+        let own = |c: &&Change<'_>| c.undone == Undone::Itself;
+        let needs_rebuild = changes.iter().filter(own).any(|c| back(c) == Restore::OnlyFresh);
         let mut rebuild = needs_rebuild.then(rebuild);
         for change in changes {
-            let attr = dir.at(change.name);
-            let undo = match (needs_rebuild, back(&change)) {
-                (false, Restore::Value(old)) => {
-                    let mut values = vec![(attr.clone(), old)];
+            let attr = dir.join(&change.name);
+            let undo = match (needs_rebuild, back(&change), change.undone) {
+                (false, _, Undone::ByEarlier) => Undo::Covered,
+                (false, Restore::Value(old), Undone::Itself) => {
+                    let mut values = vec![(attr.clone(), old.into())];
                     values.extend(change.also);
                     Undo::Restore(values)
                 }
-                _ => rebuild.take().map_or(Undo::Covered, Undo::Rebuild),
+                _ => rebuild.take().unwrap_or(Undo::Covered),
             };
             self.write(phase, attr, change.new, undo);
         }
@@ -129,16 +116,32 @@ impl Builder<'_> {
 
 /// A new value of an attribute.
 struct Change<'a> {
-    name: &'static str,
-    new: String,
+    name: Name,
+    new: Value,
     old: &'a [u8],
     /// What else the old value needs to be as it was.
     also: Values,
+    undone: Undone,
+}
+
+/// How a change is taken back.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Undone {
+    /// By its old value.
+    Itself,
+    /// By what takes an earlier change of the same object back.
+    ByEarlier,
 }
 
 impl<'a> Change<'a> {
-    fn new(name: &'static str, new: impl ToString, old: Option<&'a [u8]>) -> Self {
-        Self { name, new: new.to_string(), old: old.unwrap_or_default(), also: Values::new() }
+    fn new(name: Name, new: impl Into<Value>, old: Option<&'a [u8]>) -> Self {
+        Self {
+            name,
+            new: new.into(),
+            old: old.unwrap_or_default(),
+            also: Values::new(),
+            undone: Undone::Itself,
+        }
     }
 }
 

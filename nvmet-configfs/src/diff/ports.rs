@@ -2,14 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::settings::{is_left_to_kernel, undone_by_earlier, written};
 use super::subsystems::free_name;
 use super::{Builder, Change, Foreign, paths};
-use crate::attr::{REWRITTEN_BY_ENABLE, Restore, restore};
+use crate::attr::{self, REWRITTEN_BY_ENABLE, Restore, ValueKind, restore};
 use crate::object::Object;
 use crate::observe::{LinkTarget, ObservedPort};
 use crate::plan::{Action, Phase, Undo, Values};
-use crate::spec::PortSpec;
+use crate::spec::{PortSpec, PortTransport};
 use crate::tree::{Name, RelPath};
+use crate::value::Value;
 
 impl Builder<'_> {
     pub(super) fn ports(&mut self) {
@@ -24,9 +26,17 @@ impl Builder<'_> {
 
     fn create_port(&mut self, path: &RelPath, wanted: &PortSpec) {
         self.make(Phase::CreatePort, path.clone());
-        for change in address_changes(&ObservedPort::default(), wanted) {
-            self.write(Phase::SetPort, path.at(change.name), change.new, Undo::Covered);
+        for (name, value) in wanted.transport.attributes() {
+            self.write(Phase::SetPort, path.at(name), value, Undo::Covered);
         }
+        for (name, value) in wanted.settings.entries() {
+            // A new port has no TLS, whether its kernel knows the attribute or not.
+            let says_nothing = name.as_bytes() == b"addr_tsas" && **value == *b"none";
+            if !says_nothing && !is_left_to_kernel(Object::Port, name, value) {
+                self.write_new(Phase::SetPort, path.join(name), value.clone());
+            }
+        }
+        self.port_parts(path, None, wanted);
         for nqn in &wanted.subsystems {
             let name = Name::from(nqn);
             self.link(Phase::Export, path.at("subsystems").join(&name), paths::subsystem(&name));
@@ -34,22 +44,18 @@ impl Builder<'_> {
     }
 
     fn change_port(&mut self, path: &RelPath, there: &ObservedPort, wanted: &PortSpec) {
-        let mut changes = address_changes(there, wanted);
-        // Writing the transport clears `addr_tsas`.
-        if let Some(change) = changes.iter_mut().find(|c| c.name == "addr_trtype")
-            && there.attributes.get("addr_tsas") == Some(b"tls1.3")
-        {
-            change.also.push((path.at("addr_tsas"), b"tls1.3".to_vec()));
-        }
-        let changing = !changes.is_empty();
         let (kept, gone) = self.split_exports(there, wanted);
+        let stays_live = there.is_live() && !(kept.is_empty() && wanted.subsystems.is_empty());
+        let changes = self.port_changes(path, there, wanted, stays_live);
+        let changing = !changes.is_empty();
         let unexport = gone.iter().chain(kept.iter().filter(|_| changing));
         for (link, subsystem) in unexport {
             self.unlink(Phase::Unexport, path.at("subsystems").join(link), paths::subsystem(subsystem));
         }
         // When this is taken back, the exports are gone and come back after it.
         let idle = || ObservedPort { subsystems: BTreeMap::new(), ..there.clone() };
-        self.change(Phase::SetPort, path, changes, || super::remove::port(path, &idle()));
+        self.change(Phase::SetPort, path, changes, || Undo::Rebuild(super::remove::port(path, &idle())));
+        self.port_parts(path, Some(there), wanted);
 
         let mut links: Vec<(Name, Name)> = Vec::new();
         if changing {
@@ -63,12 +69,98 @@ impl Builder<'_> {
         // The first link of a port that was idle lets the kernel fill in its parameters.
         let mut undo = (!there.is_live()).then(|| undo_enable(path, there));
         for (link, subsystem) in links {
-            let (rewritten, fresh, rebuild) = undo.take().unwrap_or_default();
+            let (rewritten, fresh) = undo.take().unwrap_or_default();
             let action = Action::Link {
                 link: path.at("subsystems").join(&link),
                 target: paths::subsystem(&subsystem),
             };
-            self.push(Phase::Export, action, Undo::Unlink { rewritten, fresh, rebuild });
+            self.push(Phase::Export, action, Undo::Unlink { rewritten, fresh });
+        }
+    }
+
+    /// The address, security and parameters that differ, each with what takes it back.
+    fn port_changes<'p>(
+        &mut self,
+        path: &RelPath,
+        there: &'p ObservedPort,
+        wanted: &PortSpec,
+        stays_live: bool,
+    ) -> Vec<Change<'p>> {
+        let mut changes: Vec<Change<'p>> = address_differences(there, &wanted.transport)
+            .map(|(name, new)| Change::new(Name::fixed(name), new, there.attributes.get(name)))
+            .collect();
+        self.security_changes(path, there, wanted, &mut changes);
+        for (name, value) in wanted.settings.entries() {
+            if matches!(name.as_bytes(), b"addr_tsas" | b"addr_treq") {
+                continue;
+            }
+            // In service the transport has decided already.
+            let open = is_left_to_kernel(Object::Port, name, value);
+            let printed = there.attributes.get(&name.to_string()).unwrap_or_default();
+            let decided = stays_live || printed.starts_with(b"-") || name.as_bytes() == b"param_mdts";
+            if open && decided {
+                continue;
+            }
+            if let Some(old) = self.old_value(path, Object::Port, name, value, &there.attributes) {
+                changes.push(Change::new(name.clone(), written(value), Some(old)));
+            }
+        }
+        changes
+    }
+
+    /// `addr_trtype` clears `addr_tsas`, and `addr_tsas` overwrites `addr_treq`: the three are followed through, and what the spec
+    /// leaves open comes back as it was.
+    fn security_changes<'p>(
+        &mut self,
+        path: &RelPath,
+        there: &'p ObservedPort,
+        wanted: &PortSpec,
+        changes: &mut Vec<Change<'p>>,
+    ) {
+        let old = |name: &str| there.attributes.get(name);
+        let (old_tsas, old_treq) = (old("addr_tsas"), old("addr_treq"));
+        let also = |name: &'static str, value: Option<&[u8]>| match value {
+            Some(value @ (b"none" | b"tls1.3")) if name == "addr_tsas" => Some((path.at(name), value.into())),
+            Some(value) if name == "addr_treq" && !value.is_empty() => Some((path.at(name), value.into())),
+            _ => None,
+        };
+        let moves = changes.iter_mut().find(|c| c.name.as_bytes() == b"addr_trtype");
+        let moving = moves.is_some();
+        let tcp = if moving { wanted.transport.trtype() == "tcp" } else { there.trtype() == "tcp" };
+        if let Some(trtype) = moves {
+            trtype.also.extend(also("addr_tsas", old_tsas));
+            trtype.also.extend(also("addr_treq", old_treq));
+        }
+        let (mut tsas, mut treq) = (old_tsas.unwrap_or(b"none"), old_treq.unwrap_or(b"not specified"));
+        if moving {
+            tsas = if tcp { b"none" } else { b"" };
+        }
+        let wanted_tsas = wanted.settings.value("addr_tsas");
+        if let Some(new) = wanted_tsas.filter(|new| ***new != *tsas) {
+            if old_tsas.is_none() {
+                let name = Name::fixed("addr_tsas");
+                self.old_value(path, Object::Port, &name, new, &there.attributes);
+                return;
+            }
+            if **new == *b"none" {
+                treq = b"not specified";
+            } else if treq == b"not specified" {
+                treq = b"required";
+            }
+            let mut change = Change::new(Name::fixed("addr_tsas"), new.clone(), old_tsas);
+            change.also.extend(also("addr_treq", old_treq));
+            changes.push(if moving { undone_by_earlier(change) } else { change });
+        }
+        let follows = moving || changes.iter().any(|c| c.name.as_bytes() == b"addr_tsas");
+        // What the spec leaves open stays, where TLS lets it.
+        let raised = wanted_tsas.is_some_and(|t| **t == *b"tls1.3") && old_treq == Some(b"not specified");
+        let left = old_treq.filter(|_| !raised).map(Value::from);
+        if let Some(new) = wanted.settings.value("addr_treq").cloned().or(left)
+            && *new != *treq
+        {
+            let change = Change::new(Name::fixed("addr_treq"), new, old_treq);
+            // What takes the others back ends with the old requirement; before that it may not fit.
+            changes.push(if follows { undone_by_earlier(change) } else { change });
         }
     }
 
@@ -84,7 +176,9 @@ impl Builder<'_> {
         for (link, target) in &there.subsystems {
             let LinkTarget::Subsystem(subsystem) = target else { continue }; // the kernel makes no other links here
             let foreign = !named.contains(subsystem);
-            let stays = wanted.contains(subsystem) || (foreign && self.policy.foreign == Foreign::Keep);
+            let may_go =
+                self.policy.foreign == Foreign::Remove && self.policy.scope.has_nqn(subsystem.as_bytes());
+            let stays = wanted.contains(subsystem) || (foreign && !may_go);
             if stays {
                 kept.insert(link, subsystem)
             } else {
@@ -95,41 +189,28 @@ impl Builder<'_> {
     }
 }
 
-/// The address and parameters that differ.
-fn address_changes<'p>(there: &'p ObservedPort, wanted: &PortSpec) -> Vec<Change<'p>> {
-    let old = |name| there.attributes.get(name);
-    let mut changes = Vec::new();
-    if there.transport().as_ref() != Some(&wanted.transport) {
-        let mut fields = vec![("addr_trtype", wanted.transport.trtype().to_owned())];
-        if let Some((traddr, trsvcid)) = wanted.transport.address() {
-            let adrfam = if traddr.ip().is_ipv4() { "ipv4" } else { "ipv6" };
-            fields.push(("addr_adrfam", adrfam.to_owned()));
-            fields.push(("addr_traddr", traddr.to_string()));
-            fields.push(("addr_trsvcid", trsvcid.to_string()));
-        }
-        let differing = fields.into_iter().filter(|(name, new)| old(name) != Some(new.as_bytes()));
-        changes.extend(differing.map(|(name, new)| Change::new(name, new, old(name))));
-    }
-    if let Some(bytes) = wanted.inline_data_size
-        && there.attributes.text("param_inline_data_size") != Some(bytes.to_string().as_str())
-    {
-        changes.push(Change::new("param_inline_data_size", bytes, old("param_inline_data_size")));
-    }
-    changes
+/// The attributes of the address that are not as wanted.
+pub(crate) fn address_differences(
+    there: &ObservedPort,
+    wanted: &PortTransport,
+) -> impl Iterator<Item = (&'static str, String)> {
+    wanted.attributes().into_iter().filter(|(name, new)| {
+        let kind = attr::attribute(Object::Port, name).map_or(ValueKind::Opaque, |a| a.kind);
+        let old = there.attributes.get(name);
+        !old.is_some_and(|old| kind.is_same(new.as_bytes(), old))
+    })
 }
 
-/// How parameters that the kernel fills in come back: values that can be written, values only a new port has, and the
-/// steps to rebuild the port for the latter.
-fn undo_enable(path: &RelPath, there: &ObservedPort) -> (Values, Values, Vec<crate::plan::Step>) {
+/// How parameters that the kernel fills in come back: values that can be written, and values only a new port has.
+fn undo_enable(path: &RelPath, there: &ObservedPort) -> (Values, Values) {
     let (mut rewritten, mut fresh) = (Values::new(), Values::new());
     for name in REWRITTEN_BY_ENABLE {
         let Some(old) = there.attributes.get(name) else { continue };
         let attr = path.at(name);
         match restore(Object::of(&attr), &Name::fixed(name), old) {
-            Restore::Value(value) => rewritten.push((attr, value)),
-            Restore::OnlyFresh => fresh.push((attr, old.to_vec())),
+            Restore::Value(value) => rewritten.push((attr, value.into())),
+            Restore::OnlyFresh => fresh.push((attr, old.into())),
         }
     }
-    let rebuild = if fresh.is_empty() { Vec::new() } else { super::remove::port(path, there) };
-    (rewritten, fresh, rebuild)
+    (rewritten, fresh)
 }

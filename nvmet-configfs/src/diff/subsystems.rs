@@ -4,10 +4,11 @@ use std::collections::BTreeSet;
 
 use nvme_proto::HostNqn;
 
-use super::{Builder, Change, Foreign, paths};
+use super::settings::order_controller_ids;
+use super::{Builder, Foreign, paths};
 use crate::observe::{LinkTarget, ObservedSubsystem, namespace_id};
 use crate::plan::{Phase, Undo};
-use crate::spec::{HostAccess, SubsystemSpec};
+use crate::spec::{HostAccess, PassthruSpec, SubsystemSpec};
 use crate::tree::{Name, RelPath};
 
 impl Builder<'_> {
@@ -25,11 +26,11 @@ impl Builder<'_> {
 
     fn create_subsystem(&mut self, path: &RelPath, wanted: &SubsystemSpec) {
         self.make(Phase::CreateSubsystem, path.clone());
-        if let Some(serial) = &wanted.serial {
-            self.write(Phase::SetSubsystem, path.at("attr_serial"), serial.as_str(), Undo::Covered);
-        }
-        if let Some(model) = &wanted.model {
-            self.write(Phase::SetSubsystem, path.at("attr_model"), model.as_str(), Undo::Covered);
+        self.set_new(Phase::SetSubsystem, path, &wanted.settings);
+        if let Some(passthru) = &wanted.passthru
+            && *passthru != PassthruSpec::disabled()
+        {
+            self.create_passthru(&path.at("passthru"), passthru);
         }
         for (nsid, namespace) in &wanted.namespaces {
             self.create_namespace(&path.at("namespaces").join(&Name::from(*nsid)), namespace);
@@ -41,14 +42,12 @@ impl Builder<'_> {
     }
 
     fn change_subsystem(&mut self, path: &RelPath, there: &ObservedSubsystem, wanted: &SubsystemSpec) {
-        let mut changes = Vec::new();
-        if let Some(serial) = wanted.serial.as_ref().filter(|s| there.serial() != Some(s.as_str())) {
-            changes.push(Change::new("attr_serial", serial, there.attributes.get("attr_serial")));
+        let mut changes = self.differing(path, &wanted.settings, &there.attributes);
+        order_controller_ids(&mut changes, &there.attributes);
+        self.change(Phase::SetSubsystem, path, changes, || Undo::Covered);
+        if let Some(passthru) = &wanted.passthru {
+            self.change_passthru(path, there, passthru);
         }
-        if let Some(model) = wanted.model.as_ref().filter(|m| there.model() != Some(m.as_str())) {
-            changes.push(Change::new("attr_model", model, there.attributes.get("attr_model")));
-        }
-        self.change(Phase::SetSubsystem, path, changes, Vec::new);
         self.change_access(path, there, &wanted.access);
         for (nsid, namespace) in &wanted.namespaces {
             match there.named_namespace(*nsid) {

@@ -52,5 +52,5 @@ pub fn diff_withdraw(observed: &Observed, spec: &TargetSpec) -> Plan {
         }
     }
     steps.sort_by_key(|step| step.phase);
-    Plan { steps, goal: Goal::Withdrawn(spec.clone()) }
+    Plan { steps, goal: Goal::Withdrawn(spec.clone()), warnings: Vec::new() }
 }

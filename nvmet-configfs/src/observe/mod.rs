@@ -8,13 +8,14 @@ mod reader;
 use std::collections::BTreeMap;
 use std::fmt;
 
-use nvme_proto::{HostNqn, IpTraddr, Nsid, SubsysNqn};
+use nvme_proto::{HostNqn, Nsid, SubsysNqn};
 
 use crate::attr;
 use crate::errno::Errno;
 use crate::spec::{Nguid, NsUuid, PortId, PortTransport};
 use crate::text;
 use crate::tree::{Name, NodeKind};
+use crate::value::Value;
 
 pub use reader::observe;
 pub(crate) use reader::observe_for;
@@ -198,20 +199,15 @@ impl ObservedPort {
         })
     }
 
-    /// Where it listens; `None` when its attributes do not make an address of a known transport.
+    /// Where it listens; `None` when no transport is set, or one that this crate does not know.
     pub fn transport(&self) -> Option<PortTransport> {
-        let address = || {
-            let number = text::unsigned(self.trsvcid().as_bytes(), 0xffff).ok()?;
-            let traddr: IpTraddr = self.traddr().parse().ok()?;
-            let family = if traddr.ip().is_ipv4() { "ipv4" } else { "ipv6" };
-            let fits = self.attributes.text("addr_adrfam") == Some(family);
-            fits.then_some((traddr, u16::try_from(number).ok()?))
-        };
-        match self.trtype() {
-            "tcp" => address().map(|(traddr, trsvcid)| PortTransport::Tcp { traddr, trsvcid }),
-            "rdma" => address().map(|(traddr, trsvcid)| PortTransport::Rdma { traddr, trsvcid }),
-            "loop" => Some(PortTransport::Loop),
-            _ => None,
+        let adrfam = self.attributes.text("addr_adrfam").unwrap_or("");
+        let known = PortTransport::from_texts(self.trtype(), adrfam, self.traddr(), self.trsvcid()).ok()?;
+        match known {
+            // What stands in the other attributes does not matter to it.
+            PortTransport::Other(_) if self.trtype() == "loop" => Some(PortTransport::Loop),
+            PortTransport::Other(_) if self.trtype().is_empty() => None,
+            known => Some(known),
         }
     }
 
@@ -280,7 +276,7 @@ impl fmt::Display for LinkTarget {
 
 /// The attributes of an object that were read. `Debug` does not show secrets.
 #[derive(Clone, Default, PartialEq, Eq)]
-pub struct Attributes(BTreeMap<Name, Result<Vec<u8>, Errno>>);
+pub struct Attributes(BTreeMap<Name, Result<Value, Errno>>);
 
 impl Attributes {
     /// The value as the kernel printed it, without its newline; `None` when the attribute was not read or cannot be.
@@ -319,7 +315,12 @@ impl Attributes {
         self.0.is_empty()
     }
 
-    pub(crate) fn insert(&mut self, name: Name, value: Result<Vec<u8>, Errno>) {
+    /// An attribute as it was read: its value, or why it could not be read.
+    pub(crate) fn result(&self, name: &Name) -> Option<Result<&[u8], Errno>> {
+        self.0.get(name).map(|value| value.as_deref().map_err(|e| *e))
+    }
+
+    pub(crate) fn insert(&mut self, name: Name, value: Result<Value, Errno>) {
         self.0.insert(name, value);
     }
 }
@@ -366,8 +367,8 @@ mod tests {
     #[test]
     fn secrets_are_not_shown() {
         let mut attributes = Attributes::default();
-        attributes.insert("dhchap_key".parse().unwrap(), Ok(b"DHHC-1:00:hush".to_vec()));
-        attributes.insert("dhchap_hash".parse().unwrap(), Ok(b"hmac(sha256)".to_vec()));
+        attributes.insert("dhchap_key".parse().unwrap(), Ok("DHHC-1:00:hush".into()));
+        attributes.insert("dhchap_hash".parse().unwrap(), Ok("hmac(sha256)".into()));
         let shown = format!("{attributes:?}");
         assert!(!shown.contains("hush") && shown.contains("sha256"), "{shown}");
     }

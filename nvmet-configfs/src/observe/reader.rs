@@ -9,9 +9,9 @@ use super::{
     Attributes, LinkTarget, Observed, ObservedHost, ObservedNamespace, ObservedPort, ObservedSubsystem,
     namespace_id, port_id,
 };
-use crate::diff::{Foreign, Policy};
+use crate::diff::{Foreign, Policy, address_differences};
 use crate::errno::Errno;
-use crate::spec::{NamespaceSpec, PortSpec, SubsystemSpec, TargetSpec};
+use crate::spec::{NamespaceSpec, PortSpec, Settings, SubsystemSpec, TargetSpec};
 use crate::text;
 use crate::tree::{Entry, Name, NodeKind, RelPath, Tree, TreeError};
 
@@ -40,7 +40,7 @@ enum Depth {
     /// Everything.
     All,
     /// These attributes.
-    Named(Vec<&'static str>),
+    Named(Vec<Name>),
 }
 
 struct Reader<'a> {
@@ -72,9 +72,19 @@ impl Reader<'_> {
                 }
             }
         }
+        if let Some((spec, _)) = self.need {
+            for name in spec.settings.names() {
+                self.read_into(&root, name.clone(), &mut target.attributes)?;
+            }
+        }
         // The three groups are always there; without them this is no target.
         for (name, path) in self.dirs(&root.at("hosts"))? {
-            if let Some(host) = unless_gone(self.host(&path, &self.foreign_depth(&[])))? {
+            let wanted = self.need.and_then(|(spec, _)| spec.hosts.get(name.to_str()?));
+            let depth = match wanted {
+                Some(wanted) => Depth::Named(wanted.settings.names().cloned().collect()),
+                None => self.foreign_depth(&[]),
+            };
+            if let Some(host) = unless_gone(self.host(&path, &depth))? {
                 target.hosts.insert(name, host);
             }
         }
@@ -94,7 +104,9 @@ impl Reader<'_> {
     /// What is read of an object that the spec does not name: everything if it is to go, since it may have to come back.
     fn foreign_depth(&self, kept: &[&'static str]) -> Depth {
         match self.need {
-            Some((_, policy)) if policy.foreign == Foreign::Keep => Depth::Named(kept.to_vec()),
+            Some((_, policy)) if policy.foreign == Foreign::Keep => {
+                Depth::Named(kept.iter().map(|n| Name::fixed(n)).collect())
+            }
             _ => Depth::All,
         }
     }
@@ -119,8 +131,12 @@ impl Reader<'_> {
         subsystem.passthru = match depth {
             Depth::All => unless_gone(self.object(&path.at("passthru"), &Depth::All, &[]))?.map(|(a, _)| a),
             Depth::Named(_) => {
-                let (attributes, _) =
-                    self.object(&path.at("passthru"), &Depth::Named(vec!["enable"]), &[])?;
+                let mut names = vec![Name::fixed("enable")];
+                if let Some(passthru) = spec.and_then(|s| s.passthru.as_ref()) {
+                    names.push(Name::fixed("device_path"));
+                    names.extend(passthru.settings.names().cloned());
+                }
+                let (attributes, _) = self.object(&path.at("passthru"), &Depth::Named(names), &[])?;
                 (!attributes.is_empty()).then_some(attributes)
             }
         };
@@ -166,12 +182,14 @@ impl Reader<'_> {
         let (attributes, extra) = self.object(path, &depth, &known)?;
         let mut port = ObservedPort { attributes, subsystems, extra, ..ObservedPort::default() };
         // A transport that changes may leave values behind that only a new port has.
-        let moves = spec.is_some_and(|spec| port.transport().as_ref() != Some(&spec.transport));
+        let moves = spec.is_some_and(|spec| address_differences(&port, &spec.transport).next().is_some());
         let depth = if moves { Depth::All } else { depth };
         if moves {
             (port.attributes, port.extra) = self.object(path, &depth, &known)?;
         }
-        if matches!(depth, Depth::All) {
+        let parts = spec.is_some_and(|spec| !spec.ana_groups.is_empty() || !spec.referrals.is_empty());
+        let removing = spec.is_some() && self.need.is_some_and(|(_, p)| p.foreign == Foreign::Remove);
+        if matches!(depth, Depth::All) || parts || removing {
             for (group, into) in [("ana_groups", &mut port.ana_groups), ("referrals", &mut port.referrals)] {
                 for (name, path) in self.dirs(&path.at(group))? {
                     if let Some((attributes, _)) = unless_gone(self.object(&path, &Depth::All, &[]))? {
@@ -194,7 +212,7 @@ impl Reader<'_> {
         match depth {
             Depth::Named(names) => {
                 for name in names {
-                    self.read_into(path, Name::fixed(name), &mut attributes)?;
+                    self.read_into(path, name.clone(), &mut attributes)?;
                 }
             }
             Depth::All => {
@@ -213,7 +231,10 @@ impl Reader<'_> {
     /// Reads one attribute. One that is not there is left out, one that cannot be read is kept as such.
     fn read_into(&self, dir: &RelPath, name: Name, into: &mut Attributes) -> Result<(), TreeError> {
         match self.tree.read(&dir.join(&name)) {
-            Ok(value) => into.insert(name, Ok(text::line(&value).to_vec())),
+            Ok(mut value) => {
+                value.truncate(text::line(&value).len());
+                into.insert(name, Ok(value.into()));
+            }
             Err(e) if e.errno() == Errno::ENOENT => {}
             Err(e) if matches!(e.errno(), Errno::EACCES | Errno::EINVAL | Errno::EIO) => {
                 into.insert(name, Err(e.errno()));
@@ -246,27 +267,32 @@ impl Reader<'_> {
     }
 }
 
-fn subsystem_attributes(spec: &SubsystemSpec) -> Vec<&'static str> {
-    let optional = [(spec.serial.is_some(), "attr_serial"), (spec.model.is_some(), "attr_model")];
-    let named = optional.into_iter().filter(|(named, _)| *named).map(|(_, name)| name);
-    ["attr_allow_any_host"].into_iter().chain(named).collect()
+fn named(fixed: &[&'static str], settings: &Settings) -> Vec<Name> {
+    fixed.iter().map(|name| Name::fixed(name)).chain(settings.names().cloned()).collect()
 }
 
-fn namespace_attributes(spec: &NamespaceSpec) -> Vec<&'static str> {
-    let optional = [
-        (spec.uuid.is_some(), "device_uuid"),
-        (spec.nguid.is_some(), "device_nguid"),
-        (spec.buffered_io.is_some(), "buffered_io"),
-    ];
-    let named = optional.into_iter().filter(|(named, _)| *named).map(|(_, name)| name);
-    ["device_path", "enable"].into_iter().chain(named).collect()
-}
-
-fn port_attributes(spec: &PortSpec) -> Vec<&'static str> {
-    // `addr_tsas` is cleared by writing `addr_trtype`, and may have to come back.
-    let mut names = vec!["addr_trtype", "addr_adrfam", "addr_traddr", "addr_trsvcid", "addr_tsas"];
-    if spec.inline_data_size.is_some() {
-        names.push("param_inline_data_size");
+fn subsystem_attributes(spec: &SubsystemSpec) -> Vec<Name> {
+    let mut names = named(&["attr_allow_any_host"], &spec.settings);
+    // Each bound limits the other, and pass-through replaces the version.
+    let has = |names: &[Name], name: &str| names.iter().any(|n| n.as_bytes() == name.as_bytes());
+    if has(&names, "attr_cntlid_max") && !has(&names, "attr_cntlid_min") {
+        names.push(Name::fixed("attr_cntlid_min"));
     }
+    if spec.passthru.is_some() && !has(&names, "attr_version") {
+        names.push(Name::fixed("attr_version"));
+    }
+    names
+}
+
+fn namespace_attributes(spec: &NamespaceSpec) -> Vec<Name> {
+    named(&["device_path", "enable"], &spec.settings)
+}
+
+fn port_attributes(spec: &PortSpec) -> Vec<Name> {
+    // `addr_trtype` clears `addr_tsas`, that overwrites `addr_treq`, and both may have to come back.
+    let address = ["addr_trtype", "addr_adrfam", "addr_traddr", "addr_trsvcid", "addr_tsas", "addr_treq"];
+    let mut names = named(&address, &spec.settings);
+    names.sort();
+    names.dedup();
     names
 }

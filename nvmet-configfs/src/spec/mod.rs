@@ -3,20 +3,32 @@
 //! Parts are valid by their types; [`TargetSpec::validate`] checks what only the whole can tell, and
 //! [`diff`](crate::diff()) what only the target it meets can. `None` means "leave it as the kernel has it" throughout.
 
+mod ana;
+mod host;
 mod namespace;
+mod passthru;
 mod port;
 mod problem;
+mod referral;
+mod settings;
 mod subsystem;
 
 use std::collections::BTreeMap;
 
 use nvme_proto::{HostNqn, SubsysNqn};
 
+use crate::object::Object;
+
+pub use ana::{AnaGroupId, AnaGroupIdError, AnaState, AnaStateError};
+pub use host::HostSpec;
 pub use namespace::{
     Buffering, DevicePath, DevicePathError, NamespaceSpec, Nguid, NguidError, NsUuid, NsUuidError,
 };
-pub use port::{PortId, PortIdError, PortSpec, PortTransport};
+pub use passthru::PassthruSpec;
+pub use port::{OtherAddress, PortId, PortIdError, PortSpec, PortTransport};
 pub use problem::{SpecError, SpecProblem};
+pub use referral::ReferralSpec;
+pub use settings::{SettingError, Settings};
 pub use subsystem::{HostAccess, Model, Serial, SubsystemSpec, TextError};
 
 /// Most namespaces of a subsystem. Source: `drivers/nvme/target/nvmet.h:NVMET_MAX_NAMESPACES`.
@@ -25,9 +37,11 @@ pub const MAX_NAMESPACES: usize = 1024;
 /// The wanted state of a target.
 ///
 /// What the target holds beyond it is foreign: left alone or removed, as the [`Policy`](crate::Policy) says.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TargetSpec {
+    /// Attributes of the target itself (`discovery_nqn`).
+    pub settings: Settings,
     /// Hosts that are defined, so that subsystems can permit them.
     pub hosts: BTreeMap<HostNqn, HostSpec>,
     /// Subsystems by their NQN.
@@ -36,21 +50,36 @@ pub struct TargetSpec {
     pub ports: BTreeMap<PortId, PortSpec>,
 }
 
-/// A defined host. It has no settings here; keys that a host on the target has are left as they are.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct HostSpec {}
+impl Default for TargetSpec {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+settings::with_settings!(TargetSpec);
 
 impl TargetSpec {
     /// A target without anything.
     pub fn new() -> Self {
-        Self::default()
+        Self {
+            settings: Settings::of(Object::Root),
+            hosts: BTreeMap::new(),
+            subsystems: BTreeMap::new(),
+            ports: BTreeMap::new(),
+        }
     }
 
-    /// With this host defined.
+    /// With this host defined, its attributes as they are.
     #[must_use]
     pub fn host(mut self, nqn: HostNqn) -> Self {
-        self.hosts.insert(nqn, HostSpec::default());
+        self.hosts.entry(nqn).or_default();
+        self
+    }
+
+    /// With this host and its attributes.
+    #[must_use]
+    pub fn host_with(mut self, nqn: HostNqn, host: HostSpec) -> Self {
+        self.hosts.insert(nqn, host);
         self
     }
 
@@ -85,6 +114,29 @@ impl TargetSpec {
             let count = subsystem.namespaces.len();
             if count > MAX_NAMESPACES {
                 problems.push(SpecProblem::TooManyNamespaces { subsystem: nqn.clone(), count });
+            }
+            let cntlid = |name| subsystem.settings.number(name);
+            if let (Some(min), Some(max)) = (cntlid("attr_cntlid_min"), cntlid("attr_cntlid_max"))
+                && min > max
+            {
+                problems.push(SpecProblem::ControllerIds { subsystem: nqn.clone() });
+            }
+            if subsystem.passthru.as_ref().is_some_and(|p| p.enabled) {
+                if !subsystem.namespaces.is_empty() {
+                    problems.push(SpecProblem::PassthruWithNamespaces { subsystem: nqn.clone() });
+                }
+                if subsystem.settings.value("attr_version").is_some() {
+                    problems.push(SpecProblem::PassthruWithVersion { subsystem: nqn.clone() });
+                }
+            }
+        }
+        for (id, port) in &self.ports {
+            let tsas = port.settings.text("addr_tsas");
+            if tsas.is_some() && port.transport.trtype() != "tcp" {
+                problems.push(SpecProblem::SecurityNotTcp { port: *id });
+            }
+            if tsas == Some("tls1.3") && port.settings.text("addr_treq") == Some("not specified") {
+                problems.push(SpecProblem::RequirementOpen { port: *id });
             }
         }
         let ports: Vec<_> = self.ports.iter().filter(|(_, p)| !p.subsystems.is_empty()).collect();

@@ -4,39 +4,36 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use super::AnaGroupId;
+use super::settings::{Settings, with_settings};
+use crate::object::Object;
 use crate::text;
 
 /// The wanted state of a namespace.
 ///
 /// | field | attribute | `None` leaves |
 /// |---|---|---|
-/// | `device_path` | `device_path` | – |
+/// | `device_path` | `device_path` | the device it has; a new namespace has none and cannot be enabled |
 /// | `enabled` | `enable` | – |
-/// | `uuid` | `device_uuid` | the random one of a new namespace |
-/// | `nguid` | `device_nguid` | zeros |
-/// | `buffered_io` | `buffered_io` | 0 |
+/// | `settings` | `device_uuid`, `device_nguid`, `buffered_io`, `ana_grpid`, `resv_enable`, `p2pmem` | as it is |
 ///
-/// An enabled namespace refuses changes (`EBUSY`); a plan takes it offline for them and brings it back.
-/// Source: `drivers/nvme/target/configfs.c:nvmet_ns_attrs`.
+/// An enabled namespace refuses most changes (`EBUSY`); a plan takes it offline for them and brings it back. Its ANA group can change
+/// at any time. Source: `drivers/nvme/target/configfs.c:nvmet_ns_attrs`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct NamespaceSpec {
     /// Block device or regular file that holds the data.
-    pub device_path: DevicePath,
+    pub device_path: Option<DevicePath>,
     /// Whether hosts see it.
     pub enabled: bool,
-    /// Its UUID.
-    pub uuid: Option<NsUuid>,
-    /// Its NGUID.
-    pub nguid: Option<Nguid>,
-    /// Whether the kernel uses its page cache instead of direct I/O; files on tmpfs need it before Linux 6.6.
-    pub buffered_io: Option<bool>,
+    /// Its other attributes.
+    pub settings: Settings,
 }
 
 /// How a namespace reaches its device, for [`NamespaceSpec::buffered`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Buffering {
-    /// Through the page cache (`buffered_io` = 1).
+    /// Through the page cache (`buffered_io` = 1); files on tmpfs need it before Linux 6.6.
     PageCache,
     /// Past it, by direct I/O (`buffered_io` = 0).
     Direct,
@@ -45,7 +42,12 @@ pub enum Buffering {
 impl NamespaceSpec {
     /// An enabled namespace on a device, all else as the kernel has it.
     pub fn new(device_path: DevicePath) -> Self {
-        Self { device_path, enabled: true, uuid: None, nguid: None, buffered_io: None }
+        Self { device_path: Some(device_path), enabled: true, settings: Settings::of(Object::Namespace) }
+    }
+
+    /// A disabled namespace, its device as it is.
+    pub fn without_device() -> Self {
+        Self { device_path: None, enabled: false, settings: Settings::of(Object::Namespace) }
     }
 
     /// The same, not enabled.
@@ -58,24 +60,33 @@ impl NamespaceSpec {
     /// With this UUID.
     #[must_use]
     pub fn uuid(mut self, uuid: NsUuid) -> Self {
-        self.uuid = Some(uuid);
+        self.settings.set_checked("device_uuid", uuid);
         self
     }
 
     /// With this NGUID.
     #[must_use]
     pub fn nguid(mut self, nguid: Nguid) -> Self {
-        self.nguid = Some(nguid);
+        self.settings.set_checked("device_nguid", nguid);
         self
     }
 
     /// With this way to the device.
     #[must_use]
     pub fn buffered(mut self, buffering: Buffering) -> Self {
-        self.buffered_io = Some(buffering == Buffering::PageCache);
+        self.settings.set_checked("buffered_io", u8::from(buffering == Buffering::PageCache));
+        self
+    }
+
+    /// In this ANA group. Ports that do not have the group do not let hosts reach the namespace.
+    #[must_use]
+    pub fn ana_group(mut self, group: AnaGroupId) -> Self {
+        self.settings.set_checked("ana_grpid", group);
         self
     }
 }
+
+with_settings!(NamespaceSpec);
 
 /// An absolute path of a device or file: 1 to 4095 bytes, no NUL, no newline.
 ///

@@ -2,10 +2,10 @@
 
 use std::fmt;
 
-use nvme_proto::{HostNqn, SubsysNqn};
+use nvme_proto::{HostNqn, Nsid, SubsysNqn};
 
 use super::{PortId, PortTransport};
-use crate::tree::Name;
+use crate::tree::{Name, RelPath};
 
 /// A spec that cannot be applied: everything that is wrong with it. Nothing was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -86,6 +86,75 @@ pub enum SpecProblem {
         subsystem: SubsysNqn,
         /// The host.
         host: HostNqn,
+    },
+    /// The lowest controller id above the highest.
+    #[error("subsystem {subsystem} has attr_cntlid_min above attr_cntlid_max")]
+    ControllerIds {
+        /// The subsystem.
+        subsystem: SubsysNqn,
+    },
+    /// Pass-through and namespaces.
+    #[error(
+        "subsystem {subsystem} has both namespaces and pass-through enabled: the kernel offers one or the other"
+    )]
+    PassthruWithNamespaces {
+        /// The subsystem.
+        subsystem: SubsysNqn,
+    },
+    /// Pass-through, which sets the version, and another version.
+    #[error("subsystem {subsystem} has pass-through enabled, which sets attr_version: leave that out")]
+    PassthruWithVersion {
+        /// The subsystem.
+        subsystem: SubsysNqn,
+    },
+    /// Pass-through without a controller.
+    #[error("subsystem {subsystem} has pass-through enabled and no device_path for it")]
+    PassthruWithoutDevice {
+        /// The subsystem.
+        subsystem: SubsysNqn,
+    },
+    /// An enabled namespace without a device.
+    #[error("namespace {nsid} of {subsystem} is enabled and has no device_path")]
+    NamespaceWithoutDevice {
+        /// The subsystem.
+        subsystem: SubsysNqn,
+        /// The namespace.
+        nsid: Nsid,
+    },
+    /// An attribute that this kernel does not have.
+    #[error(
+        "this kernel has no {attr}{}", .build.map_or_else(String::new, |b| format!(" (it needs CONFIG_{b})"))
+    )]
+    UnknownAttribute {
+        /// Where it would be.
+        attr: RelPath,
+        /// The build option it needs, if it is known to need one.
+        build: Option<&'static str>,
+    },
+    /// A security that the transport does not have.
+    #[error("port {port} has addr_tsas, and its transport is not tcp")]
+    SecurityNotTcp {
+        /// The port.
+        port: PortId,
+    },
+    /// A requirement that the security excludes.
+    #[error(
+        "port {port} has addr_tsas tls1.3 and addr_treq `not specified`: say `required` or `not required`"
+    )]
+    RequirementOpen {
+        /// The port.
+        port: PortId,
+    },
+    /// The unique discovery NQN, which kernels before 6.12.33 overwrite memory for.
+    #[error(
+        "discovery_nqn differs and would be written; kernels before 6.12.33 overwrite memory when it is.          Policy::discovery_nqn says that this kernel is a newer one"
+    )]
+    DiscoveryNqn,
+    /// An object that the policy's scope leaves to others.
+    #[error("{object} is outside the scope that this spec may change")]
+    OutOfScope {
+        /// Its path.
+        object: RelPath,
     },
     /// Namespaces in a subsystem that passes a controller through.
     #[error(

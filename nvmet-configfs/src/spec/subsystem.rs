@@ -6,7 +6,9 @@ use std::str::FromStr;
 
 use nvme_proto::{HostNqn, Nsid};
 
-use super::NamespaceSpec;
+use super::settings::{Settings, with_settings};
+use super::{NamespaceSpec, PassthruSpec};
+use crate::object::Object;
 
 /// Who may connect to a subsystem.
 ///
@@ -32,15 +34,15 @@ impl HostAccess {
 
 /// The wanted state of a subsystem.
 ///
-/// | field | in the tree | `None` leaves |
+/// | field | in the tree | left out |
 /// |---|---|---|
 /// | `access` | `attr_allow_any_host`, `allowed_hosts/` | – |
 /// | `namespaces` | `namespaces/` | – |
-/// | `serial` | `attr_serial` | a random one |
-/// | `model` | `attr_model` | `Linux` |
+/// | `passthru` | `passthru/` | as it is |
+/// | `settings` | `attr_serial`, `attr_model` and the other `attr_…` | as they are |
 ///
-/// Serial and model cannot change once a host has connected (since Linux 5.15); the kernel answers `EINVAL` then.
-/// Source: `drivers/nvme/target/configfs.c:nvmet_subsys_attrs`.
+/// Serial, model, version, firmware and IEEE OUI cannot change once a host has connected (since Linux 5.15); the kernel answers
+/// `EINVAL` then. Source: `drivers/nvme/target/configfs.c:nvmet_subsys_attrs`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SubsystemSpec {
@@ -48,11 +50,13 @@ pub struct SubsystemSpec {
     pub access: HostAccess,
     /// Its namespaces by their id.
     pub namespaces: BTreeMap<Nsid, NamespaceSpec>,
-    /// Serial number.
-    pub serial: Option<Serial>,
-    /// Model.
-    pub model: Option<Model>,
+    /// A controller that it passes through instead.
+    pub passthru: Option<PassthruSpec>,
+    /// Its attributes.
+    pub settings: Settings,
 }
+
+with_settings!(SubsystemSpec);
 
 impl SubsystemSpec {
     /// A subsystem that any host may connect to.
@@ -67,7 +71,12 @@ impl SubsystemSpec {
 
     /// A subsystem with this access.
     pub fn with_access(access: HostAccess) -> Self {
-        Self { access, namespaces: BTreeMap::new(), serial: None, model: None }
+        Self {
+            access,
+            namespaces: BTreeMap::new(),
+            passthru: None,
+            settings: Settings::of(Object::Subsystem),
+        }
     }
 
     /// With this host permitted: from [`HostAccess::Any`] to this one alone, else in addition. The host must be defined in
@@ -90,17 +99,24 @@ impl SubsystemSpec {
         self
     }
 
+    /// Passing this controller through.
+    #[must_use]
+    pub fn passthru(mut self, passthru: PassthruSpec) -> Self {
+        self.passthru = Some(passthru);
+        self
+    }
+
     /// With this serial number.
     #[must_use]
     pub fn serial(mut self, serial: Serial) -> Self {
-        self.serial = Some(serial);
+        self.settings.set_checked("attr_serial", serial);
         self
     }
 
     /// With this model.
     #[must_use]
     pub fn model(mut self, model: Model) -> Self {
-        self.model = Some(model);
+        self.settings.set_checked("attr_model", model);
         self
     }
 }

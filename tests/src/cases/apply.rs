@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use nvmet_configfs::{
-    Errno, Foreign, HostAccess, Instrumented, OsTree, Policy, PortId, PortSpec, SubsystemSpec, TargetSpec,
-    apply, diff, observe, reconcile,
+    Consent, Errno, Foreign, HostAccess, Instrumented, OsTree, Policy, PortId, PortSpec, SubsystemSpec,
+    TargetSpec, apply, diff, observe, reconcile,
 };
 
 use super::scene;
@@ -60,7 +60,7 @@ fn changed(one: &Path, two: &Path) -> Result<TargetSpec, Failure> {
     spec = spec.host(host.clone());
     if let Some(subsystem) = spec.subsystems.get_mut(&open) {
         subsystem.access = HostAccess::Only([host].into());
-        subsystem.serial = Some("RICH0002".parse()?);
+        subsystem.settings.set("attr_serial", "RICH0002")?;
     }
     Ok(spec.port(PortId(1), PortSpec::tcp("127.0.0.1".parse()?, 4430).export(open)))
 }
@@ -94,7 +94,7 @@ fn a_second_apply_writes_nothing(ctx: &mut Ctx) -> Result<(), Failure> {
 fn every_failure_is_undone(ctx: &mut Ctx, to: &TargetSpec, foreign: Foreign) -> Result<(), Failure> {
     let tree = Instrumented::new(OsTree::open_default()?);
     let before = ctx.nvmet_dump()?;
-    let policy = Policy::foreign(foreign);
+    let policy = Policy::foreign(foreign).consent(Consent::Given);
     for step in 0.. {
         let plan = diff(&observe(&tree)?, to, &policy)?;
         if step == plan.len() {

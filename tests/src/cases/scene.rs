@@ -9,7 +9,8 @@ use nvme_fabrics::{
 };
 use nvme_proto::{HostNqn, IpTraddr, Nsid, SubsysNqn};
 use nvmet_configfs::{
-    DevicePath, NamespaceSpec, OsTree, Policy, PortId, PortSpec, SubsystemSpec, TargetSpec, clear, reconcile,
+    Consent, DevicePath, NamespaceSpec, OsTree, Policy, PortId, PortSpec, SubsystemSpec, TargetSpec, clear,
+    reconcile,
 };
 
 use crate::guest::{Ctx, Failure};
@@ -63,7 +64,7 @@ pub(super) fn load(ctx: &mut Ctx) -> Result<(), Failure> {
 /// Brings the target into a state, and says nothing of what it did.
 pub(super) fn configure(spec: &TargetSpec) -> Result<OsTree, Failure> {
     let tree = OsTree::open_default()?;
-    reconcile(&tree, spec, &Policy::default())?;
+    reconcile(&tree, spec, &Policy::default().consent(Consent::Given))?;
     Ok(tree)
 }
 

@@ -1,12 +1,19 @@
 //! A plan: small steps in the one order the kernel accepts, each with its undo.
 
+mod disruption;
+mod warning;
+
 use std::fmt;
 
 use crate::attr;
-use crate::diff::Policy;
+use crate::diff::{Consent, Policy, Unknown};
 use crate::object::Object;
 use crate::spec::TargetSpec;
-use crate::tree::{Name, RelPath};
+use crate::tree::RelPath;
+use crate::value::Value;
+
+pub use disruption::Disruption;
+pub use warning::Warning;
 
 /// When a step comes: the order of all steps of a plan.
 ///
@@ -20,14 +27,18 @@ use crate::tree::{Name, RelPath};
 /// | [`EndPassthru`](Self::EndPassthru) | pass-through is disabled | cannot come back while there are namespaces (`EINVAL`, since Linux 6.13) |
 /// | [`Forbid`](Self::Forbid) | permissions of hosts | they exclude `attr_allow_any_host` (`EINVAL`), a permitted host cannot go (`EBUSY`) |
 /// | [`RemoveSubsystem`](Self::RemoveSubsystem), [`RemoveHost`](Self::RemoveHost) | objects nothing refers to any more | – |
-/// | [`CreateHost`](Self::CreateHost), [`CreateSubsystem`](Self::CreateSubsystem) | objects | links need their targets (`ENOENT`) |
-/// | [`SetSubsystem`](Self::SetSubsystem) | serial, model | fixed once a host has connected (`EINVAL`) |
+/// | [`SetTarget`](Self::SetTarget) | `discovery_nqn` | no subsystem may have its name (`EINVAL`) |
+/// | [`CreateHost`](Self::CreateHost), [`SetHost`](Self::SetHost) | hosts, their keys | links need their targets (`ENOENT`); keys are there before a host may connect |
+/// | [`CreatePort`](Self::CreatePort), [`SetPort`](Self::SetPort) | ports, their addresses | – |
+/// | [`CreatePortPart`](Self::CreatePortPart), [`SetPortPart`](Self::SetPortPart) | ANA groups, referrals | a namespace in a group that its port does not have is inaccessible |
+/// | [`CreateSubsystem`](Self::CreateSubsystem), [`SetSubsystem`](Self::SetSubsystem) | subsystems, serial, model and more | fixed once a host has connected (`EINVAL`) |
 /// | [`CreateNamespace`](Self::CreateNamespace), [`SetNamespace`](Self::SetNamespace) | namespaces, their device and ids | – |
-/// | [`BringOnline`](Self::BringOnline) | namespaces are enabled | hosts see them from their first moment |
+/// | [`SetPassthru`](Self::SetPassthru) | the controller to pass through | – |
+/// | [`BringOnline`](Self::BringOnline) | namespaces or pass-through are enabled | hosts see them from their first moment |
 /// | [`Access`](Self::Access) | `attr_allow_any_host` | must be 0 before hosts are permitted (`EINVAL`) |
 /// | [`Permit`](Self::Permit) | permissions of hosts | – |
-/// | [`CreatePort`](Self::CreatePort), [`SetPort`](Self::SetPort) | ports, their addresses | – |
-/// | [`Export`](Self::Export) | exports: the port goes into service | last, when all it offers is complete |
+/// | [`Export`](Self::Export) | exports: the port goes into service | when all it offers is complete |
+/// | [`RetirePortPart`](Self::RetirePortPart) | ANA groups and referrals of ports that stay | when no namespace is in them any more |
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 #[allow(missing_docs)] // the table above says what each is
@@ -41,17 +52,23 @@ pub enum Phase {
     Forbid,
     RemoveSubsystem,
     RemoveHost,
+    SetTarget,
     CreateHost,
+    SetHost,
+    CreatePort,
+    SetPort,
+    CreatePortPart,
+    SetPortPart,
     CreateSubsystem,
     SetSubsystem,
     CreateNamespace,
     SetNamespace,
+    SetPassthru,
     BringOnline,
     Access,
     Permit,
-    CreatePort,
-    SetPort,
     Export,
+    RetirePortPart,
 }
 
 /// One change of the tree.
@@ -67,7 +84,7 @@ pub enum Action {
         /// The attribute.
         attr: RelPath,
         /// Its new value, without a newline.
-        value: Vec<u8>,
+        value: Value,
     },
     /// Make a link.
     Link {
@@ -123,7 +140,7 @@ fn shown(attr: &RelPath, value: &[u8]) -> String {
 }
 
 /// Values of attributes below an object, in the order they are stored in.
-pub(crate) type Values = Vec<(RelPath, Vec<u8>)>;
+pub(crate) type Values = Vec<(RelPath, Value)>;
 
 /// How a step is taken back, made from what was observed.
 #[derive(Clone, PartialEq, Eq)]
@@ -139,8 +156,10 @@ pub(crate) enum Undo {
     /// The object had a value that only a new object has: it is removed by these steps and made again by their undo.
     Rebuild(Vec<Step>),
     /// A new link is removed. If it took a port into service, parameters that the kernel filled in are put back; this
-    /// happens even when the link failed. What only a new port has needs a rebuild.
-    Unlink { rewritten: Values, fresh: Values, rebuild: Vec<Step> },
+    /// happens even when the link failed. What only a new port has needs the port to be made anew.
+    Unlink { rewritten: Values, fresh: Values },
+    /// Only a new object has these values: the object is read as it is by then, and made anew with them, unless something links to it.
+    Remake { object: RelPath, fresh: Values },
     /// A removed link is made again.
     Link,
 }
@@ -151,6 +170,8 @@ pub struct Step {
     pub(crate) phase: Phase,
     pub(crate) action: Action,
     pub(crate) undo: Undo,
+    /// What happens when the kernel does not have the attribute.
+    pub(crate) unknown: Unknown,
 }
 
 impl Step {
@@ -178,7 +199,11 @@ impl fmt::Display for Step {
                 Some((_, old)) => write!(f, " (was {})", shown(attr, old)),
                 None => Ok(()),
             },
-            (Undo::Rebuild(_), _) => f.write_str(" (was not set)"),
+            (Undo::Rebuild(_) | Undo::Remake { .. }, _)
+                if Object::of(self.path()) != Object::ReferralAttribute =>
+            {
+                f.write_str(" (was not set)")
+            }
             _ => Ok(()),
         }
     }
@@ -190,44 +215,6 @@ impl fmt::Debug for Step {
     }
 }
 
-/// What a plan does to hosts that are connected while it runs.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum Disruption {
-    /// An export ends: its hosts lose this path.
-    #[error("hosts connected to {subsystem} through port {port} lose that path")]
-    ExportEnds {
-        /// Directory name of the port.
-        port: Name,
-        /// The subsystem, as the link points.
-        subsystem: Name,
-    },
-    /// An export is taken away and brought back, since the port has to change.
-    #[error("hosts connected to {subsystem} through port {port} are disconnected and have to connect again")]
-    ExportRestarts {
-        /// Directory name of the port.
-        port: Name,
-        /// The subsystem, as the link points.
-        subsystem: Name,
-    },
-    /// A namespace disappears.
-    #[error("namespace {namespace} of {subsystem} goes away")]
-    NamespaceEnds {
-        /// Directory name of the subsystem.
-        subsystem: Name,
-        /// Directory name of the namespace.
-        namespace: Name,
-    },
-    /// A namespace disappears and comes back, since it has to change.
-    #[error("namespace {namespace} of {subsystem} goes away and comes back changed")]
-    NamespaceRestarts {
-        /// Directory name of the subsystem.
-        subsystem: Name,
-        /// Directory name of the namespace.
-        namespace: Name,
-    },
-}
-
 /// Steps that lead from an observed state to a wanted one, made by [`diff`](crate::diff()).
 ///
 /// `Display` prints one line a step. Nothing happens until it is [applied](crate::apply()).
@@ -236,6 +223,7 @@ pub enum Disruption {
 pub struct Plan {
     pub(crate) steps: Vec<Step>,
     pub(crate) goal: Goal,
+    pub(crate) warnings: Vec<Warning>,
 }
 
 /// What a plan is for, so that its result can be verified.
@@ -271,50 +259,22 @@ impl Plan {
         self.steps.len()
     }
 
+    /// What is left out, and what may not be meant.
+    pub fn warnings(&self) -> &[Warning] {
+        &self.warnings
+    }
+
+    /// Whether it disturbs connected hosts and its policy does not say that it may.
+    pub fn needs_consent(&self) -> bool {
+        match &self.goal {
+            Goal::Spec(_, policy) => policy.consent == Consent::Required && !self.disruptions().is_empty(),
+            Goal::Withdrawn(_) => false,
+        }
+    }
+
     /// What connected hosts will notice.
     pub fn disruptions(&self) -> Vec<Disruption> {
-        let later = |i: usize, action: &Action| self.steps.iter().skip(i + 1).any(|s| s.action == *action);
-        let nth = |path: &RelPath, n: usize| path.components().nth(n).and_then(|c| Name::new(c).ok());
-        let mut found = Vec::new();
-        for (i, step) in self.steps.iter().enumerate() {
-            let path = step.path();
-            let object = Object::of(path);
-            let disruption = match &step.action {
-                Action::Unlink { link, target } if object == Object::Export => {
-                    let again = Action::Link { link: link.clone(), target: target.clone() };
-                    let (Some(port), Some(subsystem)) = (nth(link, 1), target.file_name()) else { continue };
-                    if later(i, &again) {
-                        Disruption::ExportRestarts { port, subsystem }
-                    } else {
-                        Disruption::ExportEnds { port, subsystem }
-                    }
-                }
-                Action::Write { attr, value } if step.phase == Phase::TakeOffline && value == b"0" => {
-                    let again = Action::Write { attr: attr.clone(), value: b"1".to_vec() };
-                    let (Some(subsystem), Some(namespace)) = (nth(attr, 1), nth(attr, 3)) else { continue };
-                    if later(i, &again) {
-                        Disruption::NamespaceRestarts { subsystem, namespace }
-                    } else {
-                        Disruption::NamespaceEnds { subsystem, namespace }
-                    }
-                }
-                Action::RemoveDir(path) if object == Object::Namespace => {
-                    let (Some(subsystem), Some(namespace)) = (nth(path, 1), nth(path, 3)) else { continue };
-                    let enabled = |(attr, value): &(RelPath, Vec<u8>)| {
-                        attr.file_name().is_some_and(|n| n.as_bytes() == b"enable") && value == b"1"
-                    };
-                    match &step.undo {
-                        Undo::Recreate(values) if values.iter().any(enabled) => {
-                            Disruption::NamespaceEnds { subsystem, namespace }
-                        }
-                        _ => continue,
-                    }
-                }
-                _ => continue,
-            };
-            found.push(disruption);
-        }
-        found
+        disruption::of(&self.steps)
     }
 }
 
