@@ -27,6 +27,22 @@ pub(crate) fn ensure() -> Result<(), StepError> {
     run(Command::new("rustup").current_dir(root()).args(["component", "add"]).args(&missing))
 }
 
+/// Adds the standard library (or what there is of it) of a target through rustup.
+pub(crate) fn ensure_target(target: &str) -> Result<(), StepError> {
+    let there = Command::new("rustup").current_dir(root()).args(["target", "list", "--installed"]).output();
+    let there = there.is_ok_and(|output| {
+        String::from_utf8_lossy(&output.stdout).lines().any(|line| line.trim() == target)
+    });
+    if there {
+        return Ok(());
+    }
+    run(Command::new("rustup").current_dir(root()).args(["target", "add", target])).map_err(|error| {
+        StepError::new(format!(
+            "the Rust target {target} is missing, so what has to build for it was not checked: {error}\nhint: rustup target add {target}"
+        ))
+    })
+}
+
 fn works(command: &mut Command) -> bool {
     let quiet = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     quiet.status().is_ok_and(|status| status.success())
