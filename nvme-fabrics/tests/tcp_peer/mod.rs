@@ -71,8 +71,10 @@ pub struct Shared {
     pub configurations: Mutex<Vec<u32>>,
     pub refuse: Mutex<Option<(Status, u32)>>,
     pub options: Options,
-    /// Event requests that are outstanding, for the test to answer.
+    /// Events for the host.
     pub events: tokio::sync::broadcast::Sender<u32>,
+    /// Commands that are to be aborted: queue and identifier.
+    pub aborted: tokio::sync::broadcast::Sender<(u16, u16)>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -122,6 +124,7 @@ pub fn shared(options: Options) -> Arc<Shared> {
         refuse: Mutex::new(None),
         options,
         events: tokio::sync::broadcast::Sender::new(16),
+        aborted: tokio::sync::broadcast::Sender::new(1024),
     })
 }
 
@@ -144,16 +147,16 @@ impl Shared {
 }
 
 /// Makes streams to a peer, each with a task of its own.
-pub fn dial(
-    shared: &Arc<Shared>,
-    room: usize,
-) -> impl FnMut() -> std::future::Ready<io::Result<DuplexStream>> + Send + use<> {
+pub type Dialing = std::future::Ready<io::Result<DuplexStream>>;
+pub type DialShared = nvme_fabrics::tcp::DialWith<Box<dyn FnMut() -> Dialing + Send>>;
+
+pub fn dial(shared: &Arc<Shared>, room: usize) -> Box<dyn FnMut() -> Dialing + Send> {
     let shared = Arc::clone(shared);
-    move || {
+    Box::new(move || {
         let (here, there) = tokio::io::duplex(room);
         tokio::spawn(serve(there, Arc::clone(&shared)));
         std::future::ready(Ok(here))
-    }
+    })
 }
 
 /// One connection of a peer.
@@ -196,6 +199,7 @@ pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(stream: S, shared: Arc<Sha
 impl<S: AsyncRead + AsyncWrite + Unpin> Peer<S> {
     async fn run(&mut self) -> io::Result<()> {
         let mut events = self.shared.events.subscribe();
+        let mut aborted = self.shared.aborted.subscribe();
         loop {
             if self.step() {
                 return Ok(());
@@ -222,6 +226,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Peer<S> {
                     n => self.machine.received(n),
                 },
                 () = tokio::time::sleep_until(wake) => {}
+                Ok((queue, cid)) = aborted.recv() => {
+                    let at = self.silent.iter().position(|(silent, _)| *silent == cid);
+                    if let (true, Some(at)) = (self.machine.queue_id() == Some(queue), at) {
+                        let (_, tag) = self.silent.remove(at);
+                        self.answer(tag, Reply::failed(Status::ABORT_REQUESTED));
+                    }
+                }
                 Ok(event) = events.recv() => {
                     if let Some(tag) = self.event_requests.pop_front() {
                         self.machine.respond(tag, Reply::with_result(event.into())).unwrap();
@@ -443,12 +454,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Peer<S> {
             0x06 => self.identify(tag, &IdentifyCommand::from_sqe(sqe)),
             0x08 => {
                 self.shared.aborts.fetch_add(1, Ordering::SeqCst);
-                let cid = (sqe.cdw10 >> 16) as u16;
-                // Silent commands of another connection cannot be reached from here; those of the I/O queues are told by a broadcast.
-                let _ = cid;
                 let deaf = self.shared.options.deaf;
                 if !deaf {
-                    self.shared.events.send(u32::MAX - u32::from(cid)).ok();
+                    self.shared.aborted.send((sqe.cdw10 as u16, (sqe.cdw10 >> 16) as u16)).unwrap();
                 }
                 self.answer(tag, Reply::with_result(u64::from(deaf)));
             }
