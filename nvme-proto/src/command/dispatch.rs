@@ -7,7 +7,7 @@ macro_rules! dispatch {
         pub enum $name:ident by $key:ident {
             $( $(#[$vmeta:meta])* $variant:ident($command:ty) = $number:expr ),+ $(,)?
         }
-        fabrics { $( $(#[$fmeta:meta])* $fabrics:ident($inner:ty) )? }
+        fabrics { $( $(#[$fmeta:meta])* $fabrics:ident($inner:ty), opcodes $opcode:ident )? }
     ) => {
         $(#[$meta])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -72,6 +72,23 @@ macro_rules! dispatch {
             }
         )+
         $(
+            impl $name {
+                /// Which command.
+                #[must_use]
+                pub fn opcode(&self) -> $opcode {
+                    $opcode(self.to_sqe().opcode)
+                }
+
+                /// What the specification calls it, a Fabrics command by its type; `None` for a number without a name.
+                #[must_use]
+                pub fn name(&self) -> Option<&'static str> {
+                    match self {
+                        Self::$fabrics(command) => command.name(),
+                        _ => self.opcode().name(),
+                    }
+                }
+            }
+
             impl From<$inner> for $name {
                 fn from(command: $inner) -> Self {
                     Self::$fabrics(command)

@@ -63,6 +63,8 @@ enum Form {
 /// An entry that owns its bytes.
 pub type DiscoveryEntry = LogEntry<Box<[u8]>>;
 
+super::address::address_fields!(LogEntry);
+
 impl<B: AsRef<[u8]>> LogEntry<B> {
     /// Length in bytes, without extension.
     pub const LEN: usize = 1024;
@@ -141,35 +143,6 @@ impl<B: AsRef<[u8]>> LogEntry<B> {
     #[must_use]
     pub fn subnqn_text(&self) -> String {
         printable(field_at(self.0.as_ref(), 256, Nqn::FIELD_LEN))
-    }
-
-    /// Transport address: for TCP an IP address ([`Traddr::ip`]).
-    ///
-    /// # Errors
-    /// When the field is empty or holds something else than printable ASCII without blanks and commas.
-    #[doc(alias = "TRADDR")]
-    pub fn traddr(&self) -> Result<Traddr, AddrTextError> {
-        Traddr::decode(field_at(self.0.as_ref(), 512, 256))
-    }
-
-    /// Transport address for people, whatever is in the field.
-    #[must_use]
-    pub fn traddr_text(&self) -> String {
-        printable(field_at(self.0.as_ref(), 512, 256))
-    }
-
-    /// What depends on the transport, 256 bytes.
-    #[doc(alias = "TSAS")]
-    #[must_use]
-    pub fn transport_specific(&self) -> &[u8] {
-        field_at(self.0.as_ref(), 768, 256)
-    }
-
-    /// What protects connections; `None` when the transport is not TCP.
-    #[must_use]
-    pub fn tcp_security(&self) -> Option<TcpSecurity> {
-        let [security] = bytes_at(self.0.as_ref(), 768);
-        (self.transport_type() == TransportType::TCP).then_some(TcpSecurity(security))
     }
 
     /// The bytes of the entry: 1024, or as many as it says where it is extended.

@@ -86,11 +86,7 @@ impl LogHeader {
     pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
         const STRUCTURE: &str = "discovery log header";
         DecodeError::check_len(STRUCTURE, bytes, Self::SHORT_LEN)?;
-        let format = u16::read(bytes, 16);
-        if format != 0 {
-            let kind = DecodeErrorKind::Unsupported { field: "RECFMT", found: format.into() };
-            return Err(DecodeError { structure: STRUCTURE, at: 16, kind });
-        }
+        only_format_0(STRUCTURE, bytes)?;
         // A header cut at 20 bytes has no TDLPL: it reads as 0.
         Ok(Self {
             generation: u64::read(bytes, 0),
@@ -109,6 +105,17 @@ impl LogHeader {
         self.flags.write(&mut bytes, 18);
         self.total_len.write(&mut bytes, 20);
         bytes
+    }
+}
+
+/// Refuses the header of a log whose records have another format (RECFMT) than 0, the only one there is.
+pub(crate) fn only_format_0(structure: &'static str, bytes: &[u8]) -> Result<(), DecodeError> {
+    match u16::read(bytes, 16) {
+        0 => Ok(()),
+        found => {
+            let kind = DecodeErrorKind::Unsupported { field: "RECFMT", found: found.into() };
+            Err(DecodeError { structure, at: 16, kind })
+        }
     }
 }
 

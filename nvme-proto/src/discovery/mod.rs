@@ -3,9 +3,10 @@
 //! A discovery controller keeps one log page: a header with a generation counter, then one entry of 1024 bytes for each way to a
 //! subsystem or to another discovery service. [`LogReader`] reads it in pieces and notices when it changes meanwhile.
 
+pub(crate) mod address;
 mod entry;
 pub(crate) mod extended;
-mod log;
+pub(crate) mod log;
 mod reader;
 mod terms;
 

@@ -16,6 +16,8 @@
 //! | 0x17                   | [`UuidList`]                                                                 |
 //! | 0x1c                   | [`CommandSetCombinations`]                                                   |
 //!
+//! The user data formats (0x09, 0x0a), underlying namespaces (0x1d), ports (0x1e) and controller state formats (0x20) have a name and no more.
+//!
 //! The structures are 4096 bytes of which few are ever looked at, so they are views over bytes: checked once, decoded field by field.
 //! A view over mutable bytes also writes, which is how a controller answers Identify. Counts in lists are checked when a view is made.
 

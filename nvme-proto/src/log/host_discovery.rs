@@ -6,13 +6,14 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use crate::discovery::extended::{end_of_entry, extend};
+use crate::discovery::log::only_format_0;
 use crate::discovery::{
     EntryFlags, ExtendedAttribute, ExtendedAttributeError, ExtendedAttributes, TcpSecurity,
 };
-use crate::error::{DecodeError, DecodeErrorKind};
-use crate::layout::{Field, bytes_at, field_at, layout, put, put_text};
+use crate::error::DecodeError;
+use crate::layout::{Field, field_at, layout, put, put_text};
 use crate::text::printable;
-use crate::types::{AddrTextError, AddressFamily, HostNqn, Nqn, NqnError, Traddr, TransportType};
+use crate::types::{AddressFamily, HostNqn, Nqn, NqnError, Traddr, TransportType};
 
 /// One host in the host discovery log. 1032 bytes and its attributes, little-endian; laid out as an extended entry of the discovery log.
 ///
@@ -45,6 +46,8 @@ layout! { HostEntry {
 
 const STRUCTURE: &str = "host discovery log";
 
+crate::discovery::address::address_fields!(HostEntry);
+
 impl<B: AsRef<[u8]>> HostEntry<B> {
     /// Checks that there are as many bytes as the entry says. What is behind them is left alone.
     ///
@@ -69,35 +72,6 @@ impl<B: AsRef<[u8]>> HostEntry<B> {
     #[must_use]
     pub fn hostnqn_text(&self) -> String {
         printable(field_at(self.0.as_ref(), 256, Nqn::FIELD_LEN))
-    }
-
-    /// Address of the host.
-    ///
-    /// # Errors
-    /// When the field is empty or holds something else than printable ASCII without blanks and commas.
-    #[doc(alias = "TRADDR")]
-    pub fn traddr(&self) -> Result<Traddr, AddrTextError> {
-        Traddr::decode(field_at(self.0.as_ref(), 512, 256))
-    }
-
-    /// Address of the host for people, whatever is in the field.
-    #[must_use]
-    pub fn traddr_text(&self) -> String {
-        printable(field_at(self.0.as_ref(), 512, 256))
-    }
-
-    /// What depends on the transport, 256 bytes.
-    #[doc(alias = "TSAS")]
-    #[must_use]
-    pub fn transport_specific(&self) -> &[u8] {
-        field_at(self.0.as_ref(), 768, 256)
-    }
-
-    /// What protects connections; `None` when the transport is not TCP.
-    #[must_use]
-    pub fn tcp_security(&self) -> Option<TcpSecurity> {
-        let [security] = bytes_at(self.0.as_ref(), 768);
-        (self.transport_type() == TransportType::TCP).then_some(TcpSecurity(security))
     }
 
     /// The attributes.
@@ -189,11 +163,7 @@ impl RegistrationLogHeader {
     /// [`DecodeErrorKind::TooShort`] below 1024 bytes; [`DecodeErrorKind::Unsupported`] for a record format that is not 0.
     pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
         DecodeError::check_len(STRUCTURE, bytes, Self::LEN)?;
-        let format = u16::read(bytes, 16);
-        if format != 0 {
-            let kind = DecodeErrorKind::Unsupported { field: "RECFMT", found: format.into() };
-            return Err(DecodeError { structure: STRUCTURE, at: 16, kind });
-        }
+        only_format_0(STRUCTURE, bytes)?;
         Ok(Self {
             generation: Field::read(bytes, 0),
             records: Field::read(bytes, 8),

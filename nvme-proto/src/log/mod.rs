@@ -22,6 +22,10 @@
 //! | 0x81             | [`SanitizeLog`]                                         | 512                                  |
 //! | 0xbf             | [`ChangedZones`]                                        | 4096                                 |
 //!
+//! The other identifiers have a name and no more: predictable latency (0x0a, 0x0b), LBA status (0x0e), endurance group events (0x0f), media units
+//! (0x10, 0x11), NVMe-MI commands, lockdown, boot partitions, rotational media, dispersed namespaces, management addresses, eye opening and
+//! reachability (0x13 to 0x1b), flexible data placement (0x20 to 0x23). Their bytes are had as they are, by Get Log Page with any [`LogId`].
+//!
 //! Pages are views over bytes: checked once, decoded field by field, and written by a controller with the same types. What a page counts
 //! is bounded by the bytes that are there; iterators over entries of several lengths stop at the first that is malformed and say why.
 

@@ -71,26 +71,11 @@ dispatch! {
     }
     fabrics {
         /// A Fabrics command.
-        Fabrics(FabricsCommand)
+        Fabrics(FabricsCommand), opcodes AdminOpcode
     }
 }
 
 impl AdminCommand {
-    /// Which command.
-    #[must_use]
-    pub fn opcode(&self) -> AdminOpcode {
-        AdminOpcode(self.to_sqe().opcode)
-    }
-
-    /// What the specification calls it, a Fabrics command by its type; `None` for a number without a name.
-    #[must_use]
-    pub fn name(&self) -> Option<&'static str> {
-        match self {
-            Self::Fabrics(command) => command.name(),
-            _ => self.opcode().name(),
-        }
-    }
-
     /// What its status is to be read as.
     #[must_use]
     pub const fn context(&self) -> crate::CommandContext {

@@ -66,26 +66,11 @@ dispatch! {
     }
     fabrics {
         /// A Fabrics command.
-        Fabrics(FabricsCommand)
+        Fabrics(FabricsCommand), opcodes IoOpcode
     }
 }
 
 impl IoCommand {
-    /// Which command.
-    #[must_use]
-    pub fn opcode(&self) -> IoOpcode {
-        IoOpcode(self.to_sqe().opcode)
-    }
-
-    /// What the specification calls it, a Fabrics command by its type; `None` for a number without a name.
-    #[must_use]
-    pub fn name(&self) -> Option<&'static str> {
-        match self {
-            Self::Fabrics(command) => command.name(),
-            _ => self.opcode().name(),
-        }
-    }
-
     /// What its status is to be read as.
     #[must_use]
     pub const fn context(&self) -> crate::CommandContext {
