@@ -90,7 +90,7 @@ fn feature_len(feature: FeatureId, dword_11: u32) -> Option<u64> {
 
 impl IoCommand {
     /// Bytes of data, either way, on a namespace whose blocks have so many bytes (with metadata, where these lie behind the data): the length its
-    /// SGL must have. `None` for a command without a type, an unknown format of Copy, and a zone descriptor extension.
+    /// SGL must have, or of a list of ranges at least ([`check::io_data`](super::check::io_data)). `None` for a command without a type, an unknown format of Copy, and a zone descriptor extension.
     #[must_use]
     pub fn data_len(&self, block_bytes: u32) -> Option<u64> {
         let blocks = |blocks: u32| Some(u64::from(blocks).saturating_mul(block_bytes.into()));

@@ -57,7 +57,7 @@ fn io(sqe: &Sqe) -> Want {
         check::entry(sqe, Strictness::Specification)?;
         let command = IoCommand::from_sqe(sqe);
         check::io(&command)?;
-        check::data(&sqe.sgl, command.data_len(BLOCK))?;
+        check::io_data(&sqe.sgl, &command, BLOCK)?;
         Ok(())
     })())
 }

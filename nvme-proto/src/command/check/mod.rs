@@ -5,7 +5,7 @@
 //!
 //! 1. [`entry`]: fused commands, the kind of data pointer
 //! 2. [`connect`] for the first command of a connection, [`admin`] and [`io`] for the others
-//! 3. [`data`]: where the data are, and whether there are as many bytes as the command moves
+//! 3. [`data`], for I/O commands [`io_data`]: where the data are, and whether there are as many bytes as the command moves
 //!
 //! ```
 //! use nvme_proto::command::{IoCommand, check};
@@ -18,7 +18,7 @@
 //! check::entry(&sqe, check::Strictness::Specification)?;
 //! check::io(&command)?;
 //! // 8 blocks of 512 bytes do not fit into 512 bytes.
-//! let refusal = check::data(&sqe.sgl, command.data_len(512)).unwrap_err();
+//! let refusal = check::io_data(&sqe.sgl, &command, 512).unwrap_err();
 //! assert_eq!(refusal.status, Status::DATA_SGL_LENGTH_INVALID.with_dnr());
 //! assert_eq!(refusal.completion(sqe.cid).cid, 9);
 //! # Ok::<(), check::Refusal>(())
@@ -32,6 +32,7 @@ pub use queue::{admin, configuration, io};
 
 use core::fmt;
 
+use super::IoCommand;
 use crate::connect::ConnectParameter;
 use crate::cqe::Cqe;
 use crate::sgl::{Sgl, SglPlace};
@@ -124,10 +125,29 @@ pub fn data(sgl: &Sgl, len: Option<u64>) -> Result<SglPlace, Refusal> {
     }
 }
 
+/// The same for the data of an I/O command, on a namespace whose blocks have so many bytes.
+///
+/// The SGL of a list of ranges ([`IoCommand::DatasetManagement`], [`IoCommand::Copy`]) may be longer than the ranges that the command counts, and
+/// what is behind them means nothing: Linux sends 4096 bytes for a Deallocate of any number of ranges.
+///
+/// # Errors
+/// Those of [`data`].
+pub fn io_data(sgl: &Sgl, command: &IoCommand, block_bytes: u32) -> Result<SglPlace, Refusal> {
+    let len = command.data_len(block_bytes);
+    let at_least = match (command, len) {
+        (IoCommand::DatasetManagement(_) | IoCommand::Copy(_), Some(len)) => len,
+        _ => return data(sgl, len),
+    };
+    if u64::from(sgl.length) < at_least {
+        return data(sgl, len);
+    }
+    data(sgl, None)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::command::{AdminCommand, IoCommand};
+    use crate::command::AdminCommand;
     use crate::fabrics::{Connect, Fctype};
     use crate::identify::IdentifyCommand;
     use crate::sqe::SqeFlags;
@@ -207,6 +227,31 @@ mod tests {
         ] {
             assert_eq!(status(data(&sgl, len)), expected, "{sgl:?} {len:?}");
         }
+    }
+
+    /// Linux's host sends room for 256 ranges with every Deallocate.
+    #[test]
+    fn lists_of_ranges_may_be_longer_than_what_they_count() {
+        use crate::command::io::{Copy, DatasetManagement, Read};
+        let one = IoCommand::from(DatasetManagement::deallocate(1, 0));
+        let copy = IoCommand::from(Copy::new(1, 0, 1));
+        let read = IoCommand::from(Read::new(1, 0, 0));
+        for (command, len, expected) in [
+            (one, 15, Some((0, 0x0f))),
+            (one, 16, None),
+            (one, 4096, None),
+            (copy, 63, Some((0, 0x0f))),
+            (copy, 64, None),
+            (copy, 65, None),
+            (read, 512, None),
+            (read, 513, Some((0, 0x0f))),
+        ] {
+            assert_eq!(status(io_data(&Sgl::transport(len), &command, 512)), expected, "{command:?} {len}");
+            assert_eq!(status(io_data(&Sgl::in_capsule(len), &command, 512)), expected);
+        }
+        let offset = Sgl { address: 8, ..Sgl::in_capsule(4096) };
+        assert_eq!(status(io_data(&offset, &one, 512)), Some((0, 0x16)));
+        assert_eq!(status(io_data(&Sgl::segment(0, 4096), &one, 512)), Some((0, 0x11)));
     }
 
     #[test]
