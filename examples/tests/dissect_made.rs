@@ -266,6 +266,38 @@ fn the_program_says_with_its_status_what_it_found() {
     assert_eq!(run(&["--keys", "/no/such/file", &path("denied")]).0, Some(1));
 }
 
+/// A file of secrets, a capture of an authentication with them, and one with others: as a line of text and as JSON, and no secret is shown.
+#[test]
+fn the_program_checks_responses_with_a_file_of_secrets() {
+    let written = |bytes: &[u8]| {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(bytes).unwrap();
+        file
+    };
+    let capture = written(&authentication(HOST, CONTROLLER, DhGroupId::NULL));
+    let run = |keys: &str, more: &[&str]| {
+        let keys = written(keys.as_bytes());
+        let mut program = Command::new(env!("CARGO_BIN_EXE_dissect"));
+        let output = program.arg("--keys").arg(keys.path()).arg(capture.path()).args(more).output().unwrap();
+        let text = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+        assert!(!text.contains("AAECAwQF"), "{text}");
+        (output.status.code(), text)
+    };
+    let both = format!("# host, then controller\n{HOST}\n{CONTROLLER}\n");
+    for json in [&[][..], &["--json"]] {
+        let (code, text) = run(&both, json);
+        let proofs = ["made with secret 1 of the file", "made with secret 2 of the file"];
+        assert_eq!(code, Some(0), "{text}");
+        assert!(proofs.iter().all(|proof| text.contains(proof)), "{text}");
+        let (code, text) = run(CONTROLLER, json);
+        assert_eq!(code, Some(1), "{text}");
+        assert!(text.contains("AuthResponse") && text.contains("none of the secrets"), "{text}");
+    }
+    let (code, text) = run("hunter2", &[]);
+    assert_eq!(code, Some(1), "{text}");
+    assert!(text.contains("word 1 of line 1") && !text.contains("hunter2"), "{text}");
+}
+
 #[test]
 fn many_connections_do_not_fill_the_memory() {
     let mut packets = Vec::new();
