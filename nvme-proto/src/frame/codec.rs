@@ -12,7 +12,7 @@ use crate::pdu::{Format, ProtocolError, Role};
 /// PDUs over anything that reads and writes, by `Framed`, `FramedRead` and `FramedWrite` of `tokio-util`.
 ///
 /// A convenience, with a price: every payload is copied into the write buffer, where [`Transmit::chunks`] would have gone out with one `writev`,
-/// and what is received shares its buffer with the payloads that are held, which costs more than twice one copy
+/// and what is received shares its buffer with the payloads that are held, which costs about twice one copy
 /// ([`BytesFramer`](super::BytesFramer)). The handshake goes through the same codec: call [`ready`](Self::ready) after it.
 ///
 /// ```

@@ -60,8 +60,8 @@ impl Rules {
 
 /// Cuts the bytes of one direction of a connection into PDUs that own their data.
 ///
-/// The convenient form, for whoever hands data on to other tasks. [`Framer`](super::Framer) lends or places them for less: this one costs more
-/// than twice as much as one copy of the data, the more the more of them are held (`benches/README.md`).
+/// The convenient form, for whoever hands data on to other tasks. [`Framer`](super::Framer) lends or places them for less: this one costs
+/// about twice as much as one copy of each to memory of its own (`benches/README.md`).
 ///
 /// ```
 /// use nvme_proto::DataAlignment;
