@@ -38,7 +38,7 @@ pub fn nqn() -> SubsysNqn {
 }
 
 /// What a peer does with a command instead of answering it as it should.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy)]
 pub enum Fault {
     /// It answers with this status.
     Status(Status),
@@ -50,6 +50,10 @@ pub enum Fault {
     ExecuteAndClose,
     /// It answers this much later.
     Delay(Duration),
+    /// It sends these bytes instead, made of the command's identifier.
+    Raw(fn(u16) -> Vec<u8>),
+    /// It sends these bytes and then nothing more: it shuts its half of the connection.
+    RawThenEnd(fn(u16) -> Vec<u8>),
 }
 
 /// The disk and the script that all connections share.
@@ -172,6 +176,8 @@ struct Peer<S> {
     silent: Vec<(u16, Tag)>,
     late: Vec<(Instant, Tag, Sqe, Option<Vec<u8>>)>,
     close: bool,
+    raw: Vec<u8>,
+    end: bool,
 }
 
 pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(stream: S, shared: Arc<Shared>) {
@@ -190,6 +196,8 @@ pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(stream: S, shared: Arc<Sha
         silent: Vec::new(),
         late: Vec::new(),
         close: false,
+        raw: Vec::new(),
+        end: false,
         shared: Arc::clone(&shared),
     };
     let _ = peer.run().await;
@@ -214,6 +222,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Peer<S> {
                 if self.step() {
                     return Ok(());
                 }
+            }
+            let raw = std::mem::take(&mut self.raw);
+            self.stream.write_all(&raw).await?;
+            if std::mem::take(&mut self.end) {
+                self.stream.shutdown().await?;
             }
             if self.close {
                 return Ok(());
@@ -305,6 +318,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Peer<S> {
             None => self.execute(tag, &sqe, data),
             Some(Fault::Status(status)) => self.answer(tag, Reply::failed(status)),
             Some(Fault::Silence) => self.silent.push((sqe.cid, tag)),
+            Some(Fault::Raw(make)) => {
+                self.raw = make(sqe.cid);
+                self.silent.push((sqe.cid, tag));
+            }
+            Some(Fault::RawThenEnd(make)) => {
+                self.raw = make(sqe.cid);
+                self.end = true;
+                self.silent.push((sqe.cid, tag));
+            }
             Some(Fault::Close) => self.close = true,
             Some(Fault::ExecuteAndClose) => {
                 let _ = self.apply(&sqe, data.as_deref());
@@ -518,5 +540,30 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Peer<S> {
             _ => return self.answer(tag, Reply::failed(Status::INVALID_FIELD.with_dnr())),
         };
         self.data(tag, data);
+    }
+}
+
+/// PDUs, right or wrong.
+pub mod wire {
+    use nvme_proto::cqe::Cqe;
+
+    pub fn pdu(kind: u8, flags: u8, data_offset: u8, len: u32, body: &[u8]) -> Vec<u8> {
+        [&[kind, flags, 24, data_offset][..], &len.to_le_bytes(), body].concat()
+    }
+
+    pub fn response(cid: u16) -> Vec<u8> {
+        pdu(5, 0, 0, 24, &Cqe::success(cid).encode())
+    }
+
+    /// Data of a command: `flags` 4 is LAST_PDU, 8 SUCCESS.
+    pub fn data(cid: u16, flags: u8, offset: u32, len: u32) -> Vec<u8> {
+        let head =
+            [&cid.to_le_bytes()[..], &[0; 2], &offset.to_le_bytes(), &len.to_le_bytes(), &[0; 4]].concat();
+        [pdu(7, flags, 24, 24 + len, &head), vec![0xda; len as usize]].concat()
+    }
+
+    pub fn r2t(cid: u16, tag: u16, offset: u32, len: u32) -> Vec<u8> {
+        let (cid, tag) = (cid.to_le_bytes(), tag.to_le_bytes());
+        pdu(9, 0, 0, 24, &[&cid[..], &tag, &offset.to_le_bytes(), &len.to_le_bytes(), &[0; 4]].concat())
     }
 }
