@@ -2,6 +2,13 @@
 //!
 //! Part of the feature `testing`, and outside the promises of versioning.
 
+#[cfg(any(feature = "tokio", feature = "soft-target"))]
+#[cfg_attr(docsrs, doc(cfg(any(feature = "tokio", feature = "soft-target"))))]
+pub mod faults;
+#[cfg(any(feature = "tokio", feature = "soft-target"))]
+#[cfg_attr(docsrs, doc(cfg(any(feature = "tokio", feature = "soft-target"))))]
+pub mod model;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use nvme_proto::{HostNqn, IpTraddr, SubsysNqn};

@@ -1,0 +1,231 @@
+//! Host and target over connections on which everything goes wrong that can: every acknowledged write is there afterwards, nothing hangs, and nothing
+//! is leaked.
+//!
+//! The clock is tokio's, paused: time-outs, fences and reconnects take no time. The seed of a failing run is in the message.
+#![cfg(all(feature = "tokio", feature = "soft-target"))]
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use nvme_fabrics::target::backend::{Backend, Memory};
+use nvme_fabrics::target::{Port, PortId, Server, Subsystem, Target};
+use nvme_fabrics::tcp::{BlockRange, CommandError, Connect, Controller, Deallocate, Namespace};
+use nvme_fabrics::testing::faults::{Faults, Faulty};
+use nvme_fabrics::testing::model::Model;
+use nvme_fabrics::{ControllerLoss, HostIdentity};
+use nvme_proto::digest::Digests;
+use nvme_proto::{HostId, Nsid, SubsysNqn};
+use tokio::io::DuplexStream;
+
+const PORT: PortId = PortId(1);
+const BLOCK: usize = 512;
+/// Blocks of one worker, and workers.
+const BLOCKS: usize = 600;
+const WORKERS: u64 = 6;
+
+fn nqn() -> SubsysNqn {
+    SubsysNqn::new("nqn.2014-08.org.example:disk").unwrap()
+}
+
+async fn server(backend: Arc<dyn Backend>) -> Arc<Server> {
+    let target = Target::new();
+    let namespace = nvme_fabrics::target::Namespace::new(Nsid::ONE, backend);
+    target.add_subsystem(Subsystem::new(nqn()).allow_any_host().namespace(namespace).unwrap()).unwrap();
+    target.add_port(Port::tcp(PORT, ([127, 0, 0, 1], 4420).into()).export(nqn())).unwrap();
+    Arc::new(Server::builder(target).start().await.unwrap())
+}
+
+/// Which end the faults are at.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Side {
+    Host,
+    Target,
+}
+
+/// Makes connections to a server, of which the later ones have faults too.
+fn dial(
+    server: &Arc<Server>,
+    faults: &Faults,
+    side: Side,
+) -> impl FnMut() -> std::future::Ready<std::io::Result<Faulty<DuplexStream>>> + Send + 'static {
+    let (server, faults, number) = (Arc::clone(server), faults.clone(), AtomicU64::new(0));
+    move || {
+        let faults = faults.of_connection(number.fetch_add(1, Ordering::Relaxed));
+        let (here, there) = tokio::io::duplex(1 << 16);
+        let plain = Faults::new(0);
+        let (here_faults, there_faults) = match side {
+            Side::Host => (&faults, &plain),
+            Side::Target => (&plain, &faults),
+        };
+        tokio::spawn(server.over(PORT, Faulty::new(there, there_faults)));
+        std::future::ready(Ok(Faulty::new(here, here_faults)))
+    }
+}
+
+async fn connect(server: &Arc<Server>, faults: &Faults, side: Side, digests: Digests) -> Controller {
+    for attempt in 0.. {
+        let identity = HostIdentity::from_uuid(HostId::from_bytes([7; 16]));
+        let connecting =
+            Connect::over(dial(server, &faults.of_connection(attempt << 32), side), nqn(), identity)
+                .digests(digests)
+                .queues(2)
+                .queue_size(16)
+                .keep_alive(Some(Duration::from_secs(5)))
+                .reconnect_delay(Duration::from_secs(1))
+                .controller_loss(ControllerLoss::Never)
+                .connect()
+                .await;
+        match connecting {
+            Ok(controller) => return controller,
+            // The first association has no second attempt by itself.
+            Err(error) => assert!(attempt < 200, "no connection comes about: {error}"),
+        }
+    }
+    unreachable!()
+}
+
+/// Does `turns` random things to one part of a disk, and checks what it reads. How many failed.
+async fn work(disk: Namespace, mut model: Model, seed: u64, turns: u32) -> (Model, u32) {
+    let mut random = fastrand::Rng::with_seed(seed);
+    let mut failed = 0;
+    for turn in 0..turns {
+        let count = if random.u8(..) < 200 { random.usize(1..=16) } else { random.usize(1..=300) };
+        let at = random.usize(0..=model.len() - count);
+        let lba = model.first() + at as u64;
+        let range = BlockRange { lba, blocks: count as u64 };
+        let done: Result<(), CommandError> = match random.u8(0..10) {
+            0..4 => {
+                let (version, data) = model.write(at, count);
+                let done = disk.write(lba, data).await;
+                match done {
+                    Ok(()) => model.acknowledged(at, count, version),
+                    Err(_) => model.unknown(at, count, version),
+                }
+                done
+            }
+            4 => {
+                let done = match turn % 2 {
+                    0 => disk.write_zeroes(range, Deallocate::Allowed).await,
+                    _ => disk.discard(&[range]).await,
+                };
+                match done {
+                    Ok(()) => model.acknowledged(at, count, 0),
+                    Err(_) => model.unknown(at, count, 0),
+                }
+                done
+            }
+            5 => disk.flush().await,
+            _ => match disk.read(lba, count as u32).await {
+                Ok(data) => {
+                    if let Err(wrong) = model.check(at, &data) {
+                        panic!("turn {turn} of seed {seed}: {wrong}");
+                    }
+                    Ok(())
+                }
+                Err(error) => Err(error),
+            },
+        };
+        failed += u32::from(done.is_err());
+    }
+    (model, failed)
+}
+
+/// A history of `WORKERS` tasks over connections with these faults, then everything is looked at over one without. How many commands failed, and how
+/// many connections there were.
+async fn history(faults: &Faults, side: Side, digests: Digests, turns: u32) -> (u32, u64) {
+    let whole = async {
+        let memory = Arc::new(Memory::new(4 << 20).unwrap());
+        let server = server(memory.clone()).await;
+        let controller = connect(&server, faults, side, digests).await;
+        let mut workers = Vec::new();
+        let disk = loop {
+            if let Ok(disk) = controller.namespace(Nsid::ONE).await {
+                break disk;
+            }
+        };
+        for worker in 0..WORKERS {
+            let model = Model::new(worker * BLOCKS as u64, BLOCKS, BLOCK);
+            workers.push(tokio::spawn(work(disk.clone(), model, worker, turns)));
+        }
+        let mut models = Vec::new();
+        let mut failed = 0;
+        for worker in workers {
+            let (model, count) = worker.await.unwrap();
+            models.push(model);
+            failed += count;
+        }
+        drop(disk);
+        controller.disconnect().await;
+
+        let plain = connect(&server, &Faults::new(0), Side::Host, Digests::NONE).await;
+        let disk = plain.namespace(Nsid::ONE).await.unwrap();
+        for model in &mut models {
+            let data = disk.read(model.first(), model.len() as u32).await.unwrap();
+            model.check(0, &data).unwrap_or_else(|wrong| panic!("afterwards: {wrong}"));
+        }
+        drop(disk);
+        plain.disconnect().await;
+        // What is cut on one side is seen by the other at the latest when its time is over.
+        while server.statistics().connections > 0 {
+            tokio::time::sleep(Duration::from_secs(5)).await;
+        }
+        assert_eq!(server.free_memory(), 256 << 20, "all memory came back");
+        assert_eq!(server.target().associations(), [], "no association is left");
+        (failed, server.statistics().accepted)
+    };
+    let hours = Duration::from_secs(24 * 3600);
+    match tokio::time::timeout(hours, whole).await {
+        Ok(done) => done,
+        Err(_) => panic!("it hangs: {faults:?} {side:?} {digests:?}"),
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_fails_where_nothing_is_lost() {
+    for digests in [0, 1, 2, 3].map(Digests::from_dgst) {
+        for faults in [
+            Faults::new(1),
+            Faults::new(2).chop(64),
+            Faults::new(3).chop(5000).stall(200, Duration::from_millis(500)),
+        ] {
+            let (failed, connections) = history(&faults, Side::Host, digests, 12).await;
+            assert_eq!((failed, connections), (0, 6), "{faults:?}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn acknowledged_writes_survive_connections_that_are_cut() {
+    let mut connections = 0;
+    for seed in 0..4 {
+        let side = if seed % 2 == 0 { Side::Host } else { Side::Target };
+        let digests = Digests::from_dgst((seed % 4) as u8);
+        let faults = Faults::new(seed).cut(10_000..800_000).chop(20_000);
+        connections += history(&faults, side, digests, 40).await.1;
+    }
+    assert!(connections > 40, "{connections} connections are too few to have tested anything");
+}
+
+#[tokio::test(start_paused = true)]
+async fn acknowledged_writes_survive_ends_and_stalls() {
+    let mut connections = 0;
+    for seed in 10..14 {
+        let side = if seed % 2 == 0 { Side::Host } else { Side::Target };
+        let faults = Faults::new(seed).half_close(10_000..800_000).stall(300, Duration::from_secs(20));
+        connections += history(&faults, side, Digests::NONE, 40).await.1;
+    }
+    assert!(connections > 40, "{connections} connections are too few to have tested anything");
+}
+
+#[tokio::test(start_paused = true)]
+async fn damaged_bytes_are_never_taken_for_data() {
+    let mut trouble = 0;
+    for seed in 20..24 {
+        let side = if seed % 2 == 0 { Side::Host } else { Side::Target };
+        let faults = Faults::new(seed).corrupt(200_000).chop(100_000);
+        let (failed, connections) = history(&faults, side, Digests::BOTH, 40).await;
+        trouble += u64::from(failed) + connections;
+    }
+    assert!(trouble > 40, "{trouble} failures and connections are too few to have tested anything");
+}
