@@ -52,7 +52,7 @@ impl<B: AsRef<[u8]>> HostEntry<B> {
     /// Checks that there are as many bytes as the entry says. What is behind them is left alone.
     ///
     /// # Errors
-    /// [`DecodeErrorKind::TooShort`] below 1032 bytes; [`DecodeErrorKind::Invalid`] for a length below 1032, that is not a multiple of 4, or
+    /// [`DecodeErrorKind::TooShort`](crate::DecodeErrorKind::TooShort) below 1032 bytes; [`DecodeErrorKind::Invalid`](crate::DecodeErrorKind::Invalid) for a length below 1032, that is not a multiple of 4, or
     /// beyond the bytes.
     pub fn new_checked(bytes: B) -> Result<Self, DecodeError> {
         let len = end_of_entry(STRUCTURE, bytes.as_ref(), 0)?;
@@ -160,7 +160,7 @@ impl RegistrationLogHeader {
     /// Decodes a header.
     ///
     /// # Errors
-    /// [`DecodeErrorKind::TooShort`] below 1024 bytes; [`DecodeErrorKind::Unsupported`] for a record format that is not 0.
+    /// [`DecodeErrorKind::TooShort`](crate::DecodeErrorKind::TooShort) below 1024 bytes; [`DecodeErrorKind::Unsupported`](crate::DecodeErrorKind::Unsupported) for a record format that is not 0.
     pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
         DecodeError::check_len(STRUCTURE, bytes, Self::LEN)?;
         only_format_0(STRUCTURE, bytes)?;
