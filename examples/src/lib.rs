@@ -9,6 +9,7 @@ pub mod filesystem;
 pub mod guide;
 pub mod host;
 pub mod place;
+pub mod referrals;
 pub mod size;
 pub mod soft;
 pub mod tree;

@@ -1,13 +1,14 @@
-//! `discover`: what a target exports to this host, asked through the kernel's discovery controller.
+//! `discover`: what a target exports to this host, asked through the kernel or in user space.
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
+use nvme_examples::referrals::{self, Follow};
 use nvme_examples::{cli, host};
-use nvme_fabrics::{DiscoveryRequest, HostIdentity, OptionError, OsDevice, Sysfs, discover, discovery};
-use nvme_proto::discovery::DiscoveryEntry;
+use nvme_fabrics::discovery::tcp::CrawlLimits;
+use nvme_fabrics::{DiscoveryRequest, HostIdentity, OptionError, discovery};
 use nvme_proto::{HostId, HostNqn, IpTraddr, SubsysNqn};
-use serde_json::{Value, json};
 
 /// Show what an NVMe/TCP target exports to this host.
 #[derive(Parser)]
@@ -34,9 +35,15 @@ struct Args {
     /// A unique discovery NQN instead of the well-known one
     #[arg(short = 'n', long, value_name = "NQN")]
     nqn: Option<SubsysNqn>,
-    /// Ask through the kernel (root); the only way so far, and the default
+    /// Ask through the kernel (root, nvme-fabrics loaded). Without --kernel and --user: the kernel if that can be, else user space
     #[arg(long)]
     kernel: bool,
+    /// Ask in user space: no privileges
+    #[arg(long, conflicts_with = "kernel")]
+    user: bool,
+    /// Ask the discovery services that the log refers to as well, and those that these refer to
+    #[arg(long)]
+    follow_referrals: bool,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -53,17 +60,25 @@ fn run(args: Args) -> cli::Outcome {
         Err(error) => host::usage(&mut Args::command(), error),
     };
     let spinner = cli::spinner("asking the discovery controller");
-    let found = discover(&OsDevice::system(), &Sysfs::system(), &request);
+    let follow = if args.follow_referrals { Follow::Referrals } else { Follow::Nothing };
+    let pages = match args.kernel || !args.user && kernel_can() {
+        true => Ok(referrals::kernel(&request, follow)),
+        false if args.follow_referrals => referrals::user(&request, &CrawlLimits::default()),
+        false => referrals::user(&request, &referrals::only_the_first()),
+    };
     spinner.finish_and_clear();
-    let log = found?.log;
+    let (first, rest, skipped) = pages?.first()?;
+    // What was not to be followed is no news.
+    let skipped = if args.follow_referrals { skipped } else { Vec::new() };
     if args.json {
-        return cli::print_json(&json!({
-            "version": host::JSON_VERSION,
-            "genctr": log.generation,
-            "records": log.entries.iter().map(record).collect::<Vec<_>>(),
-        }));
+        return cli::print_json(&referrals::json(&first, &rest, &skipped));
     }
-    Ok(cli::print(&discovery::text::render(&log))?)
+    Ok(cli::print(&referrals::text(&first, &rest, &skipped))?)
+}
+
+/// Whether the kernel can be asked: its device is there, and this is root.
+fn kernel_can() -> bool {
+    nix::unistd::geteuid().is_root() && Path::new("/dev/nvme-fabrics").exists()
 }
 
 /// What the user asked for. An error is one of usage: nothing was sent yet.
@@ -79,20 +94,4 @@ fn request(args: &Args, identity: HostIdentity) -> Result<DiscoveryRequest, Opti
         request = request.host_iface(interface)?;
     }
     Ok(request)
-}
-
-/// One record with the words and keys of `nvme discover -o json`.
-fn record(entry: &DiscoveryEntry) -> Value {
-    json!({
-        "trtype": discovery::text::trtype(entry),
-        "adrfam": discovery::text::adrfam(entry),
-        "subtype": discovery::text::subtype(entry),
-        "treq": discovery::text::treq(entry),
-        "portid": entry.port_id(),
-        "trsvcid": discovery::text::trsvcid(entry),
-        "subnqn": discovery::text::subnqn(entry),
-        "traddr": discovery::text::traddr(entry),
-        "eflags": discovery::text::eflags(entry),
-        "sectype": discovery::text::sectype(entry),
-    })
 }

@@ -1,5 +1,5 @@
 //! `guide`: "NVMe over TCP: configure a target, discover, connect, list, run fio's random 4k profile, disconnect", from
-//! start to end, on this machine's kernel or on a Debian kernel in QEMU.
+//! start to end, on this machine's kernel, on a Debian kernel in QEMU, or in this process alone.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -18,15 +18,18 @@ use serde_json::json;
 #[derive(Parser)]
 #[command(name = "guide", version)]
 struct Args {
-    /// Use this machine's kernel (root; nvmet-tcp and nvme-tcp loadable). Without --kernel and --vm: this machine's if it can
-    /// work, else one in QEMU
+    /// Use a target and a host in user space: no privileges, no kernel module
+    #[arg(long, conflicts_with_all = ["vm", "kernel"])]
+    soft: bool,
+    /// Use this machine's kernel (root; nvmet-tcp and nvme-tcp loadable). Without --soft, --kernel and --vm: the kernel if it can
+    /// work, else user space
     #[arg(long, conflicts_with = "vm")]
     kernel: bool,
     /// Boot a Debian kernel (6.1, 6.12 or 7) in QEMU and use that
     #[arg(long, value_name = "RELEASE", num_args = 0..=1, default_missing_value = "6.12")]
     vm: Option<Release>,
-    /// The blank disk to export; it gets a file system. Without it a temporary file (--kernel) or memory disk (--vm,
-    /// which has /dev/ram0 to /dev/ram3)
+    /// The blank disk to export; it is written all over. Without it memory (--soft), a temporary file (--kernel) or a memory
+    /// disk (--vm, which has /dev/ram0 to /dev/ram3)
     #[arg(long, value_name = "PATH")]
     device: Option<PathBuf>,
     /// Use the device although it holds data, which is then destroyed
@@ -38,9 +41,9 @@ struct Args {
     /// Address the target listens on
     #[arg(short = 'a', long, value_name = "ADDR", default_value = "127.0.0.1")]
     traddr: IpTraddr,
-    /// TCP port the target listens on
-    #[arg(short = 's', long, value_name = "PORT", default_value_t = 4420)]
-    trsvcid: u16,
+    /// TCP port the target listens on; by itself 4420, and with --soft any that is free
+    #[arg(short = 's', long, value_name = "PORT")]
+    trsvcid: Option<u16>,
     /// Connect with this host NQN, and let only it in
     #[arg(short = 'q', long, value_name = "NQN")]
     hostnqn: Option<HostNqn>,
@@ -52,44 +55,70 @@ struct Args {
     json: bool,
 }
 
-fn main() -> ExitCode {
-    let args = Args::parse();
-    let release = match (args.vm, args.kernel) {
-        (Some(release), _) => Some(release),
-        (None, true) => None,
-        (None, false) => match place::kernel_can() {
-            Ok(()) => {
-                cli::note(
-                    "using this machine's kernel: it is Linux, you are root, and both modules can be loaded",
-                );
-                None
-            }
-            Err(why) => {
-                cli::note(&format!(
-                    "using a Debian kernel in QEMU, since this machine's own cannot be used: {why}"
-                ));
-                Some(Release::default())
-            }
-        },
-    };
-    match release {
-        Some(release) => in_vm(&args, release),
-        None => cli::exit(on_kernel(&args)),
+/// Where the guide is played.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    /// In this process.
+    Soft,
+    /// In this machine's kernel.
+    Kernel,
+    /// In a kernel in QEMU.
+    Vm(Release),
+}
+
+/// What the user asked for, else the kernel where it can, else user space; and then why.
+fn place(args: &Args) -> Place {
+    if let Some(release) = args.vm {
+        return Place::Vm(release);
+    }
+    if args.soft || args.kernel {
+        return if args.soft { Place::Soft } else { Place::Kernel };
+    }
+    match place::kernel_can() {
+        Ok(()) => {
+            cli::note(
+                "using this machine's kernel: it is Linux, you are root, and both modules can be loaded",
+            );
+            Place::Kernel
+        }
+        Err(why) => {
+            cli::note(&format!(
+                "using a target and a host in user space, since this machine's kernel cannot be used: {why} (--vm boots one that can)"
+            ));
+            Place::Soft
+        }
     }
 }
 
-fn on_kernel(args: &Args) -> cli::Outcome {
+fn main() -> ExitCode {
+    let args = Args::parse();
+    match place(&args) {
+        Place::Vm(release) => in_vm(&args, release),
+        place => cli::exit(here(&args, place)),
+    }
+}
+
+/// Plays the guide on this machine.
+fn here(args: &Args, place: Place) -> cli::Outcome {
+    let any_port = if place == Place::Soft { 0 } else { DEFAULT_PORT };
     let guide = Guide {
         device: args.device.clone(),
         overwrite: args.overwrite,
         nqn: args.nqn.clone(),
         traddr: args.traddr.clone(),
-        trsvcid: args.trsvcid,
+        trsvcid: args.trsvcid.unwrap_or(any_port),
         host_nqn: args.hostnqn.clone(),
         runtime: args.runtime,
     };
     let stop = stop_on_signal()?;
-    let played = guide.play(if args.json { Telling::Quiet } else { Telling::Text }, stop);
+    let telling = if args.json { Telling::Quiet } else { Telling::Text };
+    let played = match place {
+        Place::Soft => guide.play_soft(telling, stop),
+        #[cfg(target_os = "linux")]
+        Place::Kernel | Place::Vm(_) => guide.play(telling, stop),
+        #[cfg(not(target_os = "linux"))]
+        Place::Kernel | Place::Vm(_) => return Err(place::Unable::NotLinux.into()),
+    };
     let printed = if args.json {
         cli::print_json(&json!({ "version": host::JSON_VERSION, "steps": played.steps }))
     } else {
@@ -163,6 +192,9 @@ fn in_vm(args: &Args, release: Release) -> ExitCode {
     }
 }
 
+/// The customary TCP port of a target.
+const DEFAULT_PORT: u16 = 4420;
+
 /// The disks of a guest with the usual first process.
 const GUEST_DISKS: [&str; 4] = ["/dev/ram0", "/dev/ram1", "/dev/ram2", "/dev/ram3"];
 
@@ -176,7 +208,7 @@ fn guest_arguments(args: &Args, device: &Path, guest: Guest) -> Guest {
         "-a".to_owned(),
         args.traddr.to_string(),
         "-s".to_owned(),
-        args.trsvcid.to_string(),
+        args.trsvcid.unwrap_or(DEFAULT_PORT).to_string(),
         "--runtime".to_owned(),
         args.runtime.as_secs().to_string(),
     ];

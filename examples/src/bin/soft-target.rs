@@ -1,16 +1,18 @@
 //! `soft-target`: files, block devices and memory as NVMe/TCP disks, served by this process, without privileges.
 
 use std::net::IpAddr;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{CommandFactory, Parser};
 use nvme_examples::soft::serving::{How, Listener};
 use nvme_examples::soft::wanted::Plain;
-use nvme_examples::soft::{Device, Devices, Serving, Wanted};
+use nvme_examples::soft::{Device, Devices, Serving, Wanted, config};
 use nvme_examples::{cli, host};
 use nvme_fabrics::target::BusyPoll;
 use nvme_proto::{HostNqn, SubsysNqn};
+use nvmet_configfs::nvmetcli;
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -19,16 +21,16 @@ use tokio::signal::unix::{SignalKind, signal};
 #[command(name = "soft-target", version)]
 struct Args {
     /// Address to listen on; may be given more than once
-    #[arg(short = 'a', long, value_name = "ADDR", required = true)]
+    #[arg(short = 'a', long, value_name = "ADDR", required_unless_present = "config")]
     traddr: Vec<IpAddr>,
     /// TCP port to listen on; 0 takes one that is free, and says which
     #[arg(short = 's', long, visible_alias = "port", value_name = "PORT", default_value_t = 4420)]
     trsvcid: u16,
     /// NQN of the subsystem
-    #[arg(short = 'n', long, value_name = "NQN")]
-    nqn: SubsysNqn,
+    #[arg(short = 'n', long, value_name = "NQN", required_unless_present = "config")]
+    nqn: Option<SubsysNqn>,
     /// A namespace: a file, a block device, or mem: and a size (mem:64m); may be given more than once
-    #[arg(long, value_name = "FILE|mem:SIZE", required = true)]
+    #[arg(long, value_name = "FILE|mem:SIZE", required_unless_present = "config")]
     device: Vec<Device>,
     /// Let any host connect; taken for granted where only this machine can reach the addresses
     #[arg(long, conflicts_with = "host")]
@@ -36,6 +38,9 @@ struct Args {
     /// Let this host connect and no other that is not named; may be given more than once
     #[arg(long, value_name = "NQN")]
     host: Vec<HostNqn>,
+    /// Serve what the kernel's target is configured with: nvmetcli's JSON. SIGHUP reads it again
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["traddr", "trsvcid", "nqn", "device", "host", "allow_any_host"])]
+    config: Option<PathBuf>,
     /// Threads for each listener; by itself one a processor
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     threads: Option<u16>,
@@ -78,14 +83,20 @@ fn main() -> ExitCode {
 
 async fn run(args: &Args) -> cli::Outcome {
     let mut devices = Devices::default();
-    let plain = Plain {
-        nqn: args.nqn.clone(),
-        devices: args.device.clone(),
-        hosts: args.host.clone(),
-        addresses: args.traddr.clone(),
-        trsvcid: args.trsvcid,
+    let wanted = match (&args.config, &args.nqn) {
+        (Some(path), _) => read(path, &mut devices)?,
+        (None, Some(nqn)) => {
+            let plain = Plain {
+                nqn: nqn.clone(),
+                devices: args.device.clone(),
+                hosts: args.host.clone(),
+                addresses: args.traddr.clone(),
+                trsvcid: args.trsvcid,
+            };
+            Wanted::plain(&plain, &mut devices)?
+        }
+        (None, None) => return Err(cli::failure("neither a subsystem nor a configuration was given")),
     };
-    let wanted = Wanted::plain(&plain, &mut devices)?;
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
     let how = How {
         threads: args.threads.map_or(processors, usize::from),
@@ -95,12 +106,20 @@ async fn run(args: &Args) -> cli::Outcome {
     let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
     let mut hangup = signal(SignalKind::hangup())?;
     let exports = exports(&wanted);
-    let serving = Serving::start(wanted, how).await?;
+    let mut serving = Serving::start(wanted, how).await?;
     tell(args, &serving.listeners(), &exports)?;
-    tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
-        _ = hangup.recv() => {}
+    loop {
+        tokio::select! {
+            // A reload that was asked for comes before the end.
+            biased;
+            _ = hangup.recv() => match &args.config {
+                Some(path) => reload(path, &mut devices, &mut serving, args).await,
+                // As a program does that knows of no configuration: the terminal is gone.
+                None => break,
+            },
+            _ = interrupt.recv() => break,
+            _ = terminate.recv() => break,
+        }
     }
     let commands = serving.commands();
     let cut_off = serving.shutdown().await;
@@ -108,6 +127,39 @@ async fn run(args: &Args) -> cli::Outcome {
     match cut_off {
         0 => Ok(()),
         _ => Err(cli::failure(format!("{cut_off} connections had unfinished commands and were cut off"))),
+    }
+}
+
+fn read(path: &Path, devices: &mut Devices) -> Result<Wanted, Box<dyn std::error::Error + Send + Sync>> {
+    let name = path.display();
+    let bytes = std::fs::read(path).map_err(|error| cli::failure(format!("cannot read {name}: {error}")))?;
+    let document = nvmetcli::Document::parse(&bytes)?;
+    let read = document.to_spec();
+    match read.notes.first() {
+        // Half a configuration may be one without its restrictions.
+        Some(note) => Err(cli::failure(format!("{name}: {note}"))),
+        None => Ok(config::translate(&read.spec, devices)?),
+    }
+}
+
+/// A configuration that cannot be read or served changes nothing.
+async fn reload(path: &Path, devices: &mut Devices, serving: &mut Serving, args: &Args) {
+    let outcome = match read(path, devices) {
+        Err(error) => Err(error),
+        Ok(wanted) => {
+            let exports = exports(&wanted);
+            match serving.change(wanted).await {
+                Ok(()) => tell(args, &serving.listeners(), &exports),
+                Err(error) => Err(error.into()),
+            }
+        }
+    };
+    devices.close_unused();
+    if let Err(error) = outcome {
+        cli::note(&format!(
+            "not reloaded, the configuration before is still served: {}",
+            cli::explain(&*error)
+        ));
     }
 }
 

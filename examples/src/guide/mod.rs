@@ -6,12 +6,14 @@
 //! | [`story`] | tells the steps |
 //! | `backing` | the disk that is exported |
 //! | `kernel` | the story on this machine's kernel; `target` and `host` are its two halves |
+//! | `soft` | the story in this process alone |
 
 mod backing;
 #[cfg(target_os = "linux")]
 mod host;
 #[cfg(target_os = "linux")]
 mod kernel;
+mod soft;
 pub mod story;
 #[cfg(target_os = "linux")]
 mod target;
@@ -24,6 +26,7 @@ use nvme_proto::{HostNqn, IpTraddr, SubsysNqn};
 pub use backing::BackingError;
 #[cfg(target_os = "linux")]
 pub use host::HostStepError;
+pub use soft::SoftStepError;
 pub use story::{StepError, StepReport, Telling};
 #[cfg(target_os = "linux")]
 pub use target::TargetStepError;
@@ -31,7 +34,8 @@ pub use target::TargetStepError;
 /// What the guide is played with.
 #[derive(Clone, Debug)]
 pub struct Guide {
-    /// The disk to export; without it a temporary file of [`Guide::TEMPORARY_SIZE`] bytes.
+    /// The disk to export; without it a temporary file of [`Guide::TEMPORARY_SIZE`] bytes for the kernel, and
+    /// [`Guide::MEMORY_SIZE`] bytes of memory in user space.
     pub device: Option<PathBuf>,
     /// Export the disk although it holds data, which is then destroyed.
     pub overwrite: bool,
