@@ -396,6 +396,14 @@ impl CommandError {
         matches!(self, Self::Lost { .. } | Self::TimedOut { aborted: false, .. })
     }
 
+    /// Of the errors of several pieces of one request, keeps the first; but one whose outcome is unknown goes before those that are known, since it holds for
+    /// the request as a whole.
+    pub(crate) fn keep(kept: &mut Option<Self>, error: Self) {
+        if kept.as_ref().is_none_or(|kept| error.outcome_unknown() && !kept.outcome_unknown()) {
+            *kept = Some(error);
+        }
+    }
+
     /// Whether the same command may succeed if it is sent again, and repeating it does no harm.
     #[must_use]
     pub const fn is_retryable(&self) -> bool {

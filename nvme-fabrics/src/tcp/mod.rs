@@ -28,6 +28,7 @@ pub mod explain;
 pub(crate) mod fake;
 mod features;
 mod join;
+pub mod multipath;
 mod namespace;
 mod open;
 mod queue;

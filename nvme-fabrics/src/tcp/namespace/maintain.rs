@@ -129,7 +129,7 @@ where
     let mut failed = None;
     in_order(commands, |result| {
         if let Err(failure) = result {
-            failed.get_or_insert(failure.error);
+            CommandError::keep(&mut failed, failure.error);
         }
     })
     .await;

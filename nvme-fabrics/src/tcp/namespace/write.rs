@@ -55,7 +55,7 @@ impl Namespace {
         let mut failed = None;
         in_order(writes, |result| {
             if let Err(failure) = result {
-                failed.get_or_insert(failure.error);
+                CommandError::keep(&mut failed, failure.error);
             }
         })
         .await;
@@ -102,7 +102,7 @@ impl Namespace {
         let mut failed = None;
         in_order(writes, |result| {
             if let Err(error) = result {
-                failed.get_or_insert(error);
+                CommandError::keep(&mut failed, error);
             }
         })
         .await;
