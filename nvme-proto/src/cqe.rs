@@ -49,12 +49,14 @@ impl Cqe {
 
     /// The command succeeded.
     #[must_use]
+    #[inline]
     pub const fn success(cid: u16) -> Self {
         Self::failed(cid, Status::SUCCESS)
     }
 
     /// The command ended with a status.
     #[must_use]
+    #[inline]
     pub const fn failed(cid: u16, status: Status) -> Self {
         Self { dw0: 0, dw1: 0, sqhd: 0, sqid: 0, cid, status, phase: 0 }
     }
@@ -67,6 +69,7 @@ impl Cqe {
 
     /// The same with a result of 64 bits in dwords 0 and 1.
     #[must_use]
+    #[inline]
     pub const fn with_result(self, result: u64) -> Self {
         let (dw0, dw1) = split(result);
         Self { dw0, dw1, ..self }
@@ -74,6 +77,7 @@ impl Cqe {
 
     /// The same with another submission queue head.
     #[must_use]
+    #[inline]
     pub const fn with_sqhd(self, sqhd: u16) -> Self {
         Self { sqhd, ..self }
     }

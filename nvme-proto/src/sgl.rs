@@ -141,18 +141,21 @@ impl Sgl {
 
     /// `length` bytes in the capsule of the command.
     #[must_use]
+    #[inline]
     pub const fn in_capsule(length: u32) -> Self {
         Self::at(0, length, SglIdentifier::IN_CAPSULE)
     }
 
     /// `length` bytes in data PDUs.
     #[must_use]
+    #[inline]
     pub const fn transport(length: u32) -> Self {
         Self::at(0, length, SglIdentifier::TRANSPORT)
     }
 
     /// No data: a transport data block of 0 bytes, which is what Linux sends with commands that have none.
     #[must_use]
+    #[inline]
     pub const fn no_data() -> Self {
         Self::transport(0)
     }
@@ -208,6 +211,7 @@ impl Sgl {
     ///
     /// # Errors
     /// The status to complete the command with: [`Status::SGL_DESCRIPTOR_TYPE_INVALID`], do not retry.
+    #[inline]
     pub const fn place(&self) -> Result<SglPlace, Status> {
         match self.identifier {
             SglIdentifier::TRANSPORT => Ok(SglPlace::Transport { length: self.length }),

@@ -29,7 +29,7 @@ impl<R: AsMut<[u8]>, W: AsRef<[u8]>> Controller<R, W> {
         outbox.sent(n, |slot| give_back(slots, over, slot));
     }
 
-    /// Encodes what the slots have to send, each in its turn one PDU, as long as there is room.
+    /// Encodes what the slots have to send, each in its turn one PDU (and the completion behind its last data), as long as there is room.
     fn fill(&mut self) {
         let (Phase::Ready, Some(agreed)) = (self.phase, self.agreed) else { return };
         while self.outbox.has_room() {
@@ -104,6 +104,9 @@ impl<R: AsMut<[u8]>, W: AsRef<[u8]>> Controller<R, W> {
         entry.sent = entry.sent.saturating_add(len);
         if is_all {
             self.answered(slot);
+        } else if is_last && self.outbox.has_room() {
+            // Right behind its data: behind the data of all others it would keep the host waiting for nothing.
+            self.send_completion(slot, reply, agreed);
         } else {
             self.work.push(slot);
         }

@@ -51,11 +51,14 @@ impl LinearBuffer {
     #[inline]
     pub(crate) fn space(&mut self, want: usize) -> &mut [u8] {
         let len = self.len();
+        let capacity = self.bytes.len();
         if len == 0 {
             self.start = 0;
             self.end = 0;
+            if want <= capacity && capacity > 0 {
+                return &mut self.bytes;
+            }
         }
-        let capacity = self.bytes.len();
         let tail = capacity.saturating_sub(self.end);
         let small = capacity / 4;
         if self.start > 0

@@ -30,6 +30,7 @@ impl Deadlines {
     }
 
     /// Adds a slot behind all others. A slot that is in is moved.
+    #[inline]
     pub(super) fn add(&mut self, slot: u16, at: Time) {
         self.remove(slot);
         let before = self.last;
@@ -41,6 +42,8 @@ impl Deadlines {
             None => self.first = slot,
         }
     }
+
+    #[inline]
 
     pub(super) fn remove(&mut self, slot: u16) {
         let Some(link) = self.links.get_mut(usize::from(slot)) else { return };
@@ -60,6 +63,7 @@ impl Deadlines {
     }
 
     /// The first deadline and its slot.
+    #[inline]
     pub(super) fn first(&self) -> Option<(Time, u16)> {
         let at = self.links.get(usize::from(self.first))?.at?;
         Some((at, self.first))

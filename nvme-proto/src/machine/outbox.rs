@@ -56,6 +56,7 @@ pub(crate) struct Lent {
 
 impl Lent {
     /// `len` bytes from byte `from` of a slot's buffer, with their digest if data digests are on; `None` if the buffer does not have them.
+    #[inline]
     pub(crate) fn of(slot: u16, bytes: &[u8], from: u32, len: u32, digests: Digests) -> Option<Self> {
         let from = usize::try_from(from).ok()?;
         let len = usize::try_from(len).ok()?;
@@ -88,6 +89,8 @@ impl Outbox {
         self.free() >= TERM_MAX + HEAD_MAX + DIGEST_LEN
             && self.parts.len().saturating_add(2 * PARTS) <= self.parts.room()
     }
+
+    #[inline]
 
     pub(crate) fn is_empty(&self) -> bool {
         self.parts.is_empty()
@@ -192,6 +195,7 @@ impl Outbox {
     }
 
     /// `n` bytes were sent. `released` is told of each slot whose data a PDU has done with.
+    #[inline]
     pub(crate) fn sent(&mut self, n: usize, mut released: impl FnMut(u16)) {
         self.sent = self.sent.saturating_add(n);
         while let Some(part) = self.parts.front().copied() {
@@ -236,6 +240,8 @@ impl Outbox {
         self.parts.iter().position(|part| part.last).map_or(0, |at| at.saturating_add(1))
     }
 
+    #[inline]
+
     fn take_front(&mut self, released: &mut impl FnMut(u16)) {
         let Some(part) = self.parts.pop() else { return };
         self.begun = !part.last;
@@ -251,6 +257,8 @@ impl Outbox {
     fn in_arena(&self) -> impl Iterator<Item = &Part> {
         self.parts.iter().filter(|part| part.slot.is_none())
     }
+
+    #[inline]
 
     fn free(&self) -> usize {
         self.arena.len().saturating_sub(self.end)

@@ -16,6 +16,7 @@ pub struct Space<'a> {
 impl<'a> Space<'a> {
     /// The one of the two to fill first, for readers that read into one place at a time. Never empty.
     #[must_use]
+    #[inline]
     pub fn first(self) -> &'a mut [u8] {
         if self.payload.is_empty() { self.buffer } else { self.payload }
     }
@@ -46,6 +47,7 @@ pub(crate) struct Direct {
 
 impl Direct {
     /// `n` bytes were read; returns how many of them went to the payload.
+    #[inline]
     pub(crate) fn received(&mut self, n: usize) -> usize {
         let placed = n.min(self.missing);
         self.from = self.from.saturating_add(placed);

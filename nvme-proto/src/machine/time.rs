@@ -37,6 +37,7 @@ impl Time {
 
     /// The moment `wait` later; fractions of a millisecond are rounded up, so that no timer is early.
     #[must_use]
+    #[inline]
     pub fn after(self, wait: Duration) -> Self {
         let millis = u64::from(wait.subsec_nanos().div_ceil(1_000_000));
         Self(self.0.saturating_add(wait.as_secs().saturating_mul(1000)).saturating_add(millis))
@@ -79,6 +80,7 @@ impl KeepAlive {
 
     /// How far apart.
     #[must_use]
+    #[inline]
     pub const fn interval(self) -> Duration {
         match self {
             Self::Commands(interval) | Self::Traffic(interval) => interval,
@@ -86,6 +88,7 @@ impl KeepAlive {
     }
 
     /// Whether a command with this opcode counts.
+    #[inline]
     pub(crate) const fn counts(self, opcode: u8) -> bool {
         matches!(self, Self::Traffic(_)) || opcode == Self::OPCODE
     }

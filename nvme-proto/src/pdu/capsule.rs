@@ -31,6 +31,7 @@ pub struct CapsuleCmd {
 impl CapsuleCmd {
     /// A capsule without data.
     #[must_use]
+    #[inline]
     pub const fn new(sqe: [u8; 64]) -> Self {
         Self { envelope: Envelope::plain(PduType::CapsuleCmd, 0), sqe }
     }

@@ -42,12 +42,14 @@ pub struct H2cData {
 impl H2cData {
     /// Some of the data, more to follow.
     #[must_use]
+    #[inline]
     pub const fn new(command_id: u16, transfer_tag: u16, offset: u32, len: u32) -> Self {
         Self { envelope: Envelope::plain(PduType::H2cData, len), command_id, transfer_tag, offset, len }
     }
 
     /// The last data of the R2T.
     #[must_use]
+    #[inline]
     pub const fn last(mut self) -> Self {
         self.envelope.flags = self.envelope.flags.with(Flags::LAST_PDU);
         self
@@ -139,6 +141,7 @@ impl C2hData {
 
     /// The last data of the command, which has succeeded: no completion follows.
     #[must_use]
+    #[inline]
     pub const fn success(mut self) -> Self {
         self.envelope.flags = self.envelope.flags.with(Flags::LAST_PDU).with(Flags::SUCCESS);
         self

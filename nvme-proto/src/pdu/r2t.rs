@@ -42,6 +42,7 @@ pub struct R2t {
 impl R2t {
     /// Asks for `len` bytes from byte `offset` of the command's data on.
     #[must_use]
+    #[inline]
     pub const fn new(command_id: u16, transfer_tag: u16, offset: u32, len: u32) -> Self {
         Self { envelope: Envelope::plain(PduType::R2t, 0), command_id, transfer_tag, offset, len }
     }

@@ -76,6 +76,7 @@ impl Sqe {
 
     /// A command without data and with everything else zero, flagged as all commands on fabrics are.
     #[must_use]
+    #[inline]
     pub const fn new(opcode: u8) -> Self {
         Self {
             opcode,
@@ -105,6 +106,7 @@ impl Sqe {
 
     /// The same with another command identifier.
     #[must_use]
+    #[inline]
     pub const fn with_cid(mut self, cid: u16) -> Self {
         self.cid = cid;
         self
@@ -112,6 +114,7 @@ impl Sqe {
 
     /// The same with its data elsewhere.
     #[must_use]
+    #[inline]
     pub const fn with_sgl(mut self, sgl: Sgl) -> Self {
         self.sgl = sgl;
         self
@@ -119,6 +122,7 @@ impl Sqe {
 
     /// Whether this is a Fabrics command, whatever the queue.
     #[must_use]
+    #[inline]
     pub const fn is_fabrics(&self) -> bool {
         self.opcode == Self::FABRICS
     }
@@ -126,6 +130,7 @@ impl Sqe {
     /// Which Fabrics command, when it is one: byte 4.
     #[doc(alias = "FCTYPE")]
     #[must_use]
+    #[inline]
     pub const fn fctype(&self) -> Fctype {
         let [fctype, ..] = self.nsid.to_le_bytes();
         Fctype(fctype)
@@ -138,6 +143,7 @@ impl Sqe {
 
     /// Which way its data goes: bits 1:0 of the opcode, or of FCTYPE. Whether there is any, the SGL says.
     #[must_use]
+    #[inline]
     pub const fn direction(&self) -> DataDirection {
         DataDirection::of(if self.is_fabrics() { self.fctype().0 } else { self.opcode })
     }
