@@ -44,7 +44,6 @@ impl Deadlines {
     }
 
     #[inline]
-
     pub(super) fn remove(&mut self, slot: u16) {
         let Some(link) = self.links.get_mut(usize::from(slot)) else { return };
         if link.at.is_none() {

@@ -91,7 +91,6 @@ impl Outbox {
     }
 
     #[inline]
-
     pub(crate) fn is_empty(&self) -> bool {
         self.parts.is_empty()
     }
@@ -241,7 +240,6 @@ impl Outbox {
     }
 
     #[inline]
-
     fn take_front(&mut self, released: &mut impl FnMut(u16)) {
         let Some(part) = self.parts.pop() else { return };
         self.begun = !part.last;
@@ -259,7 +257,6 @@ impl Outbox {
     }
 
     #[inline]
-
     fn free(&self) -> usize {
         self.arena.len().saturating_sub(self.end)
     }
