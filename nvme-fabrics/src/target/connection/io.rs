@@ -75,7 +75,8 @@ impl IoQueue {
             _ => return Err(Status::INVALID_OPCODE.with_dnr()),
         }
         let attached = self.namespace(sqe.nsid)?.clone();
-        super::data_len(sqe, command.data_len(attached.namespace.geometry().block_size.bytes()))?;
+        let block_bytes = attached.namespace.geometry().block_size.bytes();
+        check::io_data(&sqe.sgl, &command, block_bytes).map_err(status)?;
         match &command {
             IoCommand::ReservationRegister(_)
             | IoCommand::ReservationReport(_)

@@ -4,8 +4,12 @@ use std::collections::BTreeMap;
 
 use nvme_proto::log::AnaLog;
 
-use crate::target::config::AnaGroup;
+use crate::target::config::{AnaGroup, Subsystem};
 use crate::target::state::Controller;
+
+/// Bytes of the page with all groups and namespaces there can be, as hosts work it out from Identify (NANAGRPID, MNAN): nvme-cli reads so far,
+/// in pieces, however little is there now.
+const LARGEST: usize = 16 + AnaGroup::MAX as usize * 32 + Subsystem::MAX_NAMESPACES * 4;
 
 /// The page: every group that has namespaces of the subsystem, and how the port of the controller reaches it. With `groups_only` (RGO) the
 /// namespaces are left out.
@@ -21,5 +25,7 @@ pub(super) fn ana(controller: &Controller, groups_only: bool) -> Vec<u8> {
         let nsids: &[u32] = if groups_only { &[] } else { nsids };
         log.push(group.get().into(), changes, controller.port.ana(*group).wire(), nsids);
     }
-    log.into_inner()
+    let mut page = log.into_inner();
+    page.resize(page.len().max(LARGEST), 0);
+    page
 }
