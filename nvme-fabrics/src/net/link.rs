@@ -10,8 +10,11 @@ use tokio::io::{AsyncWrite, ReadBuf};
 
 use super::{BusyPoll, Clock, Machine, Stream, Timer};
 
-/// Pieces that are written by one call. The machines encode 64 PDUs ahead, each a head and data.
-const PIECES: usize = 128;
+/// Pieces that are written by one call: tried first, since most calls need no more, and at most. The machines encode 64 PDUs or more ahead, each a
+/// head and data.
+const PIECES: (usize, usize) = (4, 256);
+/// Bytes read where a header comes next, when long data follow: the rest of them goes straight to its place.
+const HEADER_READ: usize = 4096;
 /// Rounds of sending and receiving in one turn; then others have their turn.
 const ROUNDS: usize = 16;
 /// How long a stream may take to be shut down in order.
@@ -38,20 +41,16 @@ pub(crate) struct Link<M, S> {
     active: Time,
     /// The stream may hold back something that was written.
     held_back: bool,
+    /// The stream took no more the last time.
+    blocked: bool,
+    /// Long data are expected.
+    bulk: bool,
     /// The peer has sent all it will.
     ended: bool,
     /// What failed first.
     error: Option<io::Error>,
     /// The machine is done; the stream is being shut down until this time.
     closing: Option<(Close, Time)>,
-}
-
-/// What came of an attempt to receive.
-enum Received {
-    /// Something, or the end.
-    Some,
-    /// Nothing for now.
-    Nothing,
 }
 
 impl<M: Machine, S: Stream> Link<M, S> {
@@ -66,6 +65,8 @@ impl<M: Machine, S: Stream> Link<M, S> {
             busy,
             active,
             held_back: false,
+            blocked: false,
+            bulk: false,
             ended: false,
             error: None,
             closing: None,
@@ -75,6 +76,12 @@ impl<M: Machine, S: Stream> Link<M, S> {
     /// The machine.
     pub(crate) const fn machine(&mut self) -> &mut M {
         &mut self.machine
+    }
+
+    /// Whether most data that come are long (32 KiB and more): then little more than headers is read ahead, and the data go straight to their place.
+    /// It takes a call of the stream more for each, and spares a copy.
+    pub(crate) const fn expect_bulk(&mut self, bulk: bool) {
+        self.bulk = bulk;
     }
 
     /// The clock that the machine is driven by.
@@ -99,21 +106,36 @@ impl<M: Machine, S: Stream> Link<M, S> {
         if self.closing.is_some() {
             return self.poll_shutdown(cx);
         }
+        let now = self.clock.now();
         for _ in 0..ROUNDS {
-            let now = self.clock.now();
             if let Some(how) = work(&mut self.machine, now, cx) {
-                self.closing = Some((how, now.after(SHUTDOWN)));
-                return self.poll_shutdown(cx);
+                return self.close(how, now, cx);
             }
             let sent = self.send(cx);
             let received = self.receive(cx);
-            if sent || matches!(received, Received::Some) {
+            if sent || received {
                 self.active = now;
+            }
+            if received {
                 continue;
+            }
+            // What was sent may have been all that a command waited for.
+            if sent {
+                if let Some(how) = work(&mut self.machine, now, cx) {
+                    return self.close(how, now, cx);
+                }
+                if self.machine.wants_transmit() && !self.blocked {
+                    continue;
+                }
             }
             let deadline = self.machine.poll_timeout();
             if self.timer.poll(cx, self.clock, now, deadline).is_ready() {
-                continue;
+                // Time has passed since the turn began.
+                cx.waker().wake_by_ref();
+                if let Some(how) = work(&mut self.machine, self.clock.now(), cx) {
+                    return self.close(how, now, cx);
+                }
+                return Poll::Pending;
             }
             self.spin(cx, now);
             return Poll::Pending;
@@ -122,33 +144,26 @@ impl<M: Machine, S: Stream> Link<M, S> {
         Poll::Pending
     }
 
-    /// Sends what is ready; says whether anything went.
+    /// Sends what is ready; says whether anything went, or the stream failed.
     fn send(&mut self, cx: &mut Context<'_>) -> bool {
         let mut sent = false;
-        while !self.ended_by_error() && self.machine.wants_transmit() {
-            let mut pieces = [IoSlice::new(&[]); PIECES];
-            let used = self.machine.transmit(&mut pieces);
-            let pieces = pieces.get(..used).unwrap_or_default();
-            let len = pieces.iter().fold(0_usize, |len, piece| len.saturating_add(piece.len()));
-            if len == 0 {
-                break; // wanted, but not possible before something comes
-            }
-            match Pin::new(&mut self.stream).poll_write_vectored(cx, pieces) {
-                Poll::Pending => break,
-                Poll::Ready(Ok(0)) => self.fail(io::ErrorKind::WriteZero.into()),
-                Poll::Ready(Ok(n)) => {
-                    self.machine.transmitted(n);
-                    sent = true;
+        self.blocked = false;
+        while self.error.is_none() && self.machine.wants_transmit() {
+            match self.write(cx) {
+                Poll::Pending => {
+                    self.blocked = true;
+                    break;
                 }
+                Poll::Ready(Ok(None)) => break, // wanted, but not possible before something comes
+                Poll::Ready(Ok(Some(0))) => self.fail(io::ErrorKind::WriteZero.into()),
+                Poll::Ready(Ok(Some(n))) => self.machine.transmitted(n),
                 Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::Interrupted => {}
-                Poll::Ready(Err(error)) => {
-                    self.fail(error);
-                    sent = true; // the machine has to hear of it
-                }
+                Poll::Ready(Err(error)) => self.fail(error),
             }
+            sent = true; // the machine has to hear of a failure as well
         }
         self.held_back |= sent;
-        if self.held_back && !self.ended_by_error() {
+        if self.held_back && self.error.is_none() {
             // Streams that hold back what is written (TLS) have to let go of it; a socket does nothing here.
             match Pin::new(&mut self.stream).poll_flush(cx) {
                 Poll::Ready(Err(error)) => self.fail(error),
@@ -159,30 +174,75 @@ impl<M: Machine, S: Stream> Link<M, S> {
         sent
     }
 
-    /// Receives what is there, as much as one call gives.
-    fn receive(&mut self, cx: &mut Context<'_>) -> Received {
+    /// One call of the stream with everything that is ready; `None`: that is nothing.
+    fn write(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Option<usize>>> {
+        let Self { machine, stream, .. } = self;
+        let stream = Pin::new(stream);
+        {
+            let mut pieces = [IoSlice::new(&[]); PIECES.0];
+            let used = machine.transmit(&mut pieces);
+            match pieces.get(..used).unwrap_or_default() {
+                [] => return Poll::Ready(Ok(None)),
+                [piece] if piece.is_empty() => return Poll::Ready(Ok(None)),
+                // Without a list, which the system would have to read first.
+                [piece] => return stream.poll_write(cx, piece).map_ok(Some),
+                pieces if used < PIECES.0 => return stream.poll_write_vectored(cx, pieces).map_ok(Some),
+                _ => {}
+            }
+        }
+        let mut pieces = [IoSlice::new(&[]); PIECES.1];
+        let used = machine.transmit(&mut pieces);
+        stream.poll_write_vectored(cx, pieces.get(..used).unwrap_or_default()).map_ok(Some)
+    }
+
+    /// Receives what is there, as much as one call gives; says whether anything came, or the end.
+    fn receive(&mut self, cx: &mut Context<'_>) -> bool {
         while !self.ended {
-            let mut discarded = [0; 512];
-            let space = self.machine.space().first();
+            let space = self.machine.space();
+            let to = match (space.payload, space.buffer) {
+                ([], buffer) if self.bulk => {
+                    let most = buffer.len().min(HEADER_READ);
+                    buffer.get_mut(..most).unwrap_or_default()
+                }
+                ([], buffer) => buffer,
+                (payload, _) => payload,
+            };
             // Room is there always, until the machine has failed and takes no more.
-            let (to, counts) = if space.is_empty() { (&mut discarded[..], false) } else { (space, true) };
+            if to.is_empty() {
+                return self.discard(cx);
+            }
             let mut to = ReadBuf::new(to);
             match Pin::new(&mut self.stream).poll_read(cx, &mut to) {
-                Poll::Pending => return Received::Nothing,
+                Poll::Pending => return false,
                 Poll::Ready(Ok(())) => match to.filled().len() {
                     0 => {
                         self.ended = true;
                         self.machine.end_of_stream();
                     }
-                    n if counts => self.machine.received(n),
-                    _ => {}
+                    n => self.machine.received(n),
                 },
                 Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Poll::Ready(Err(error)) => self.fail(error),
             }
-            return Received::Some;
+            return true;
         }
-        Received::Nothing
+        false
+    }
+
+    /// Receives what nobody looks at any more, until the end.
+    fn discard(&mut self, cx: &mut Context<'_>) -> bool {
+        let mut nowhere = [0; 4096];
+        let mut to = ReadBuf::new(&mut nowhere);
+        match Pin::new(&mut self.stream).poll_read(cx, &mut to) {
+            Poll::Pending => return false,
+            Poll::Ready(Ok(())) if to.filled().is_empty() => {
+                self.ended = true;
+                self.machine.end_of_stream();
+            }
+            Poll::Ready(Ok(())) => {}
+            Poll::Ready(Err(error)) => self.fail(error),
+        }
+        true
     }
 
     /// The stream has failed: nothing more is sent or received.
@@ -192,8 +252,10 @@ impl<M: Machine, S: Stream> Link<M, S> {
         self.machine.end_of_stream();
     }
 
-    const fn ended_by_error(&self) -> bool {
-        self.error.is_some()
+    /// The machine is done.
+    fn close(&mut self, how: Close, now: Time, cx: &mut Context<'_>) -> Poll<Ended> {
+        self.closing = Some((how, now.after(SHUTDOWN)));
+        self.poll_shutdown(cx)
     }
 
     /// Nothing moved: looks again at once if that is wanted.

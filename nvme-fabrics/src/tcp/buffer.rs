@@ -50,6 +50,15 @@ impl ReadBuffer {
         Self::Bytes(BytesMut::zeroed(len))
     }
 
+    /// Bytes.
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Self::Bytes(bytes) => bytes.len(),
+            Self::Vec(vec) => vec.len(),
+            Self::Other { len, .. } => *len,
+        }
+    }
+
     /// The buffer of a caller. Only types that are not known here are put into a box.
     pub(crate) fn of<B: AsMut<[u8]> + Send + 'static>(buffer: B) -> Self {
         let mut buffer = Some(buffer);

@@ -5,6 +5,7 @@ use std::future::Future;
 use std::ops::ControlFlow;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -19,6 +20,8 @@ use crate::net::{Ended, Link, Stream};
 /// The state machine of a queue.
 pub(crate) type HostMachine = Host<ReadBuffer, Bytes>;
 
+/// Data that are not worth a copy: 32 KiB.
+const BULK: usize = 32 << 10;
 /// Slots whose command is not in the table.
 const NOBODY: u32 = u32::MAX;
 /// The slot of a Keep Alive.
@@ -43,6 +46,12 @@ struct Work {
     over: Vec<(u32, Completion<ReadBuffer, Bytes>)>,
     wakers: Vec<std::task::Waker>,
     failure: Option<Failure>,
+    /// Who is woken when there is something to submit.
+    task: Option<std::task::Waker>,
+    /// Commands wait that there was no room for.
+    waiting: bool,
+    /// The last command read long data.
+    bulk: bool,
     /// Commands that were lost and may have changed something.
     unknown: usize,
 }
@@ -67,6 +76,9 @@ impl<S> QueueDriver<S> {
             over: Vec::with_capacity(slots),
             wakers: Vec::with_capacity(slots),
             failure: None,
+            task: None,
+            waiting: false,
+            bulk: false,
             unknown: 0,
         };
         Self { link, work, ended: false }
@@ -81,6 +93,7 @@ impl<S: Stream> Future for QueueDriver<S> {
         if *ended {
             return Poll::Ready(());
         }
+        link.expect_bulk(work.bulk);
         match link.poll_turn(cx, |host, now, cx| work.turn(host, now, cx)) {
             Poll::Pending => Poll::Pending,
             Poll::Ready(end) => {
@@ -196,6 +209,15 @@ impl Work {
 
     /// Submits what waits, as far as there is room. Breaks if the connection was closed instead.
     fn submit(&mut self, host: &mut HostMachine, now: Time, cx: &Context<'_>) -> ControlFlow<()> {
+        let room = host.outstanding() < self.usable;
+        let known = self.task.as_ref().is_some_and(|task| task.will_wake(cx.waker()));
+        let news = self.queue.news.swap(false, Ordering::Acquire);
+        if known && !news && !(self.waiting && room) {
+            return ControlFlow::Continue(());
+        }
+        if !known {
+            self.task = Some(cx.waker().clone());
+        }
         let mut shared = self.queue.lock();
         if shared.close && shared.up {
             shared.up = false;
@@ -209,6 +231,9 @@ impl Work {
         while host.outstanding() < self.usable
             && let Some((entry, Request { sqe, data, watch, effect })) = shared.table.take()
         {
+            if let Data::Read(buffer) = &data {
+                self.bulk = buffer.len() >= BULK;
+            }
             let mut command = Command::new(sqe);
             command.data = data;
             command.watch = watch;
@@ -226,6 +251,7 @@ impl Work {
                 }
             }
         }
+        self.waiting = shared.table.waiting() > 0;
         if !shared.task.as_ref().is_some_and(|task| task.will_wake(cx.waker())) {
             shared.task = Some(cx.waker().clone());
         }

@@ -17,6 +17,7 @@ mod op;
 mod report;
 mod table;
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 
@@ -36,6 +37,8 @@ pub(crate) struct Queue {
     /// Commands that may wait for their turn.
     max_waiting: usize,
     shared: Mutex<Shared>,
+    /// Something was put below the lock for the task, so that it need not look when nothing was. Set below the lock.
+    news: AtomicBool,
 }
 
 #[derive(Debug, Default)]
@@ -56,7 +59,7 @@ struct Shared {
 impl Queue {
     /// A queue without a connection.
     pub(crate) fn new(id: u16, max_waiting: usize) -> Self {
-        Self { id, max_waiting, shared: Mutex::default() }
+        Self { id, max_waiting, shared: Mutex::default(), news: AtomicBool::new(false) }
     }
 
     /// Its number.
@@ -86,6 +89,7 @@ impl Queue {
         let task = {
             let mut shared = self.lock();
             shared.keep_alive = keep_alive;
+            self.news.store(true, Ordering::Release);
             shared.task.take()
         };
         if let Some(task) = task {
@@ -109,6 +113,7 @@ impl Queue {
         let task = {
             let mut shared = self.lock();
             shared.close = true;
+            self.news.store(true, Ordering::Release);
             shared.task.take()
         };
         if let Some(task) = task {

@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 
 use super::{Fault, Finished, Queue, Request};
@@ -42,6 +43,7 @@ impl<'q> Op<'q> {
                 return Poll::Ready(Finished { result: Err(fault), data: request.data, timed_out: false });
             }
             self.state = State::Running(shared.table.add(request, cx.waker().clone()));
+            self.queue.news.store(true, Ordering::Release);
             // Taken: the commands that come before the task runs need not wake it again.
             shared.task.take()
         };
