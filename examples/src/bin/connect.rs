@@ -1,13 +1,16 @@
 //! `connect`: connects to a subsystem through the kernel, waits for its block devices and prints their names.
 
+use std::error::Error;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{CommandFactory, Parser, ValueEnum};
 use nvme_examples::{cli, host};
+use nvme_fabrics::options::TransportName;
+use nvme_fabrics::tcp::explain::{self, ExplainOptions, Finding};
 use nvme_fabrics::{
-    ConnectOptions, ControllerLoss, FastIoFail, FcAddress, FcAddressError, HostIdentity, KeySerial,
-    OptionError, OsDevice, Sysfs, WaitError, WhichNamespace, connect, wait_for_namespace,
+    ConnectError, ConnectOptions, ControllerLoss, FastIoFail, FcAddress, FcAddressError, HostIdentity,
+    KeySerial, OptionError, OsDevice, Sysfs, WaitError, WhichNamespace, connect, wait_for_namespace,
 };
 use nvme_proto::auth::DhchapSecret;
 use nvme_proto::{HostId, HostNqn, IpTraddrError, SubsysNqn};
@@ -135,7 +138,7 @@ fn run(args: &Args) -> cli::Outcome {
     let spinner = cli::spinner(format!("connecting to {}", args.nqn));
     let connected = connect(&OsDevice::system(), &sysfs, &options);
     spinner.finish_and_clear();
-    let connected = connected?;
+    let connected = connected.map_err(|error| asked_directly(error, &options))?;
     let device = if args.wait.is_zero() || options.is_discovery() {
         None
     } else {
@@ -159,6 +162,30 @@ fn run(args: &Args) -> cli::Outcome {
     }
     let device = device.map(|d| format!(", device {}", d.display())).unwrap_or_default();
     Ok(cli::print(&format!("connected: controller {}{device}", connected.controller))?)
+}
+
+/// A refused connect, and what the target did when it was asked from here.
+#[derive(Debug, thiserror::Error)]
+#[error("{source}\n  asked directly, {}{}", .finding.cause(), parenthesis(&.finding.hint()))]
+struct Asked {
+    source: ConnectError,
+    finding: Finding,
+}
+
+fn parenthesis(hint: &str) -> String {
+    if hint.is_empty() { String::new() } else { format!(" ({hint})") }
+}
+
+/// The kernel tells little about a connect that was refused, so the target is asked itself, in the same words.
+fn asked_directly(error: ConnectError, options: &ConnectOptions) -> Box<dyn Error + Send + Sync> {
+    let refused = matches!(error, ConnectError::Refused { .. });
+    if !refused || options.transport_name() != TransportName::Tcp {
+        return error.into();
+    }
+    let spinner = cli::spinner(format!("asking the target why it refuses {}", options.nqn()));
+    let finding = explain::blocking(options, &ExplainOptions::default());
+    spinner.finish_and_clear();
+    Asked { source: error, finding }.into()
 }
 
 /// What was read from files, so that it does not stand among the arguments.
