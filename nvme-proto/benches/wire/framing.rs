@@ -55,7 +55,7 @@ pub(crate) fn framing(rows: &mut Vec<Row>) {
             "header decoded, one memcpy to the place",
             copy_to_places,
             placed,
-            1.10,
+            1.30,
         ));
         rows.push(Row::times(names[2], "one memcpy each to memory held likewise", copy_held, owned, 2.3));
     }
