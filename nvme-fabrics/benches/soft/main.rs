@@ -35,6 +35,12 @@ fn main() -> ExitCode {
         ours::count(&backend, depth.parse().expect("a depth"), reads.parse().expect("a number"));
         return ExitCode::SUCCESS;
     }
+    if let [flag, depth, reads] = args.as_slice()
+        && flag == "--count-raw"
+    {
+        raw::count(&disk, depth.parse().expect("a depth"), reads.parse().expect("a number"));
+        return ExitCode::SUCCESS;
+    }
     let number = args.iter().position(|arg| arg == "--rounds").and_then(|at| args.get(at + 1)?.parse().ok());
     let bench = Bench { disk, backend, rounds: number.unwrap_or(11) };
     let names: Vec<&str> = args.iter().map(String::as_str).filter(|arg| arg.starts_with('B')).collect();
@@ -57,7 +63,8 @@ fn main() -> ExitCode {
         table.add(bench.compare(name, "raw, polling ping-pong", 0.85, limit, ours));
     }
     if wanted("B13") {
-        table.add(bench.system_calls());
+        table.add(bench.system_calls("--count", "ours", Budget::AtMost(0.2)));
+        table.add(bench.system_calls("--count-raw", "raw", Budget::None));
     }
     if wanted("B14") {
         for depth in [1, 8] {
@@ -110,13 +117,13 @@ impl Bench {
 
     /// How many system calls both ends make for a read at depth 32, as strace counts them: many reads less few, so that connecting does not
     /// count.
-    fn system_calls(&self) -> Row {
+    fn system_calls(&self, mode: &str, whose: &str, budget: Budget) -> Row {
         let calls = |reads: usize| -> Option<f64> {
             let binary = std::env::current_exe().ok()?;
             let output = Command::new("strace")
                 .args(["-f", "-c", "-U", "calls,name", "-o", "/dev/stdout"])
                 .arg(binary)
-                .args(["--count", "32", &reads.to_string()])
+                .args([mode, "32", &reads.to_string()])
                 .output()
                 .ok()?;
             let text = String::from_utf8(output.stdout).ok()?;
@@ -129,12 +136,12 @@ impl Bench {
             _ => f64::NAN,
         };
         let row = Row {
-            name: "B13 system calls for each read, depth 32, both ends".to_owned(),
+            name: format!("B13 system calls for each read, depth 32, both ends, {whose}"),
             limit_name: "-",
             limit: None,
             ours: each,
             measure: each,
-            budget: Budget::AtMost(0.2),
+            budget,
         };
         eprintln!("{row}");
         row

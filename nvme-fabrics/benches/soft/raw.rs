@@ -62,6 +62,19 @@ pub(crate) fn tasks(disk: &Arc<Vec<u8>>, depth: usize, len: usize) -> f64 {
     })
 }
 
+/// So many reads by two tasks of one thread, for whoever counts what they cost.
+pub(crate) fn count(disk: &Arc<Vec<u8>>, depth: usize, reads: u64) {
+    runtime().block_on(async {
+        let (mut stream, served) = pair().await.expect("loopback");
+        let disk = Arc::clone(disk);
+        tokio::spawn(async move { Server::new(4096).serve(served, &disk).await });
+        let mut client = Client::new(depth, 4096);
+        while client.done < reads {
+            client.run(&mut stream, Duration::from_micros(100)).await.expect("the raw server");
+        }
+    });
+}
+
 /// Reads a second of processor time: both ends in one loop that never waits.
 pub(crate) fn poll_loop(disk: &Arc<Vec<u8>>, depth: usize, len: usize) -> f64 {
     let (stream, served) = std_pair();

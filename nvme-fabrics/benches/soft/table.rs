@@ -24,6 +24,8 @@ pub(crate) struct Row {
 pub(crate) enum Budget {
     AtLeast(f64),
     AtMost(f64),
+    /// Nothing: for comparison.
+    None,
 }
 
 impl Table {
@@ -42,6 +44,7 @@ impl Row {
         match self.budget {
             Budget::AtLeast(least) => self.measure >= least,
             Budget::AtMost(most) => self.measure <= most,
+            Budget::None => true,
         }
     }
 }
@@ -55,6 +58,7 @@ impl fmt::Display for Row {
             (Some(_), Budget::AtLeast(least)) => (format!("{ours:.0}/s"), format!(">= {least}")),
             (_, Budget::AtLeast(least)) => (format!("{ours:.3}"), format!(">= {least}")),
             (_, Budget::AtMost(most)) => (format!("{ours:.3}"), format!("<= {most}")),
+            (_, Budget::None) => (format!("{ours:.3}"), String::new()),
         };
         write!(f, "| {name} | {limit_name} | {limit} | {ours} | {measure:.3} | {budget} | {missed} |")
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::error::IoError;
 use super::geometry::Geometry;
+use super::memory::Pages;
 use super::op::{Deallocate, Durability, Extent, IoOp};
 
 /// Storage with functions that return when they are done. [`Inline`](super::Inline) or [`Threads`](super::Threads) make a
@@ -69,22 +70,36 @@ pub trait BlockStore: Send + Sync + 'static {
 /// Memory that storage lends: it must not change before this is dropped.
 #[derive(Clone)]
 pub struct Lent {
-    owner: Arc<dyn AsRef<[u8]> + Send + Sync>,
+    owner: Owner,
     from: usize,
     len: usize,
+}
+
+#[derive(Clone)]
+enum Owner {
+    Any(Arc<dyn AsRef<[u8]> + Send + Sync>),
+    /// A page of a disk in memory.
+    Page(Arc<Pages>, usize),
 }
 
 impl Lent {
     /// `len` bytes from byte `from` of `owner`.
     #[must_use]
     pub fn new(owner: Arc<dyn AsRef<[u8]> + Send + Sync>, from: usize, len: usize) -> Self {
-        Self { owner, from, len }
+        Self { owner: Owner::Any(owner), from, len }
+    }
+
+    pub(super) const fn of_page(pages: Arc<Pages>, page: usize, from: usize, len: usize) -> Self {
+        Self { owner: Owner::Page(pages, page), from, len }
     }
 }
 
 impl AsRef<[u8]> for Lent {
     fn as_ref(&self) -> &[u8] {
-        let owner: &[u8] = (*self.owner).as_ref();
+        let owner: &[u8] = match &self.owner {
+            Owner::Any(owner) => (**owner).as_ref(),
+            Owner::Page(pages, page) => pages.page(*page),
+        };
         owner.get(self.from..).and_then(|owner| owner.get(..self.len)).unwrap_or_default()
     }
 }
