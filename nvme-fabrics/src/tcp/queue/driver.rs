@@ -22,6 +22,9 @@ pub(crate) type HostMachine = Host<ReadBuffer, Bytes>;
 
 /// Data that are not worth a copy: 32 KiB.
 const BULK: usize = 32 << 10;
+/// Commands outstanding from which on it pays to let others go first.
+const DEEP: usize = 8;
+
 /// Slots whose command is not in the table.
 const NOBODY: u32 = u32::MAX;
 /// The slot of a Keep Alive.
@@ -32,6 +35,8 @@ pub(crate) struct QueueDriver<S> {
     link: Link<HostMachine, S>,
     work: Work,
     ended: bool,
+    /// Others had their turn since it was woken.
+    yielded: bool,
 }
 
 /// What the task knows beside the connection.
@@ -81,7 +86,7 @@ impl<S> QueueDriver<S> {
             bulk: false,
             unknown: 0,
         };
-        Self { link, work, ended: false }
+        Self { link, work, ended: false, yielded: false }
     }
 }
 
@@ -89,10 +94,18 @@ impl<S: Stream> Future for QueueDriver<S> {
     type Output = ();
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let Self { link, work, ended } = self.get_mut();
+        let Self { link, work, ended, yielded } = self.get_mut();
         if *ended {
             return Poll::Ready(());
         }
+        // Whoever is ready to send or to submit more on this thread does so first, and all of it moves together. Otherwise a deep queue falls into
+        // halves that never meet: at depth 32 each read cost 0.31 system calls instead of 0.19.
+        if !*yielded && link.machine().outstanding() >= DEEP {
+            *yielded = true;
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        *yielded = false;
         link.expect_bulk(work.bulk);
         match link.poll_turn(cx, |host, now, cx| work.turn(host, now, cx)) {
             Poll::Pending => Poll::Pending,
