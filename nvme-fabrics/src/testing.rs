@@ -8,6 +8,9 @@ pub mod faults;
 #[cfg(any(feature = "tokio", feature = "soft-target"))]
 #[cfg_attr(docsrs, doc(cfg(any(feature = "tokio", feature = "soft-target"))))]
 pub mod model;
+#[cfg(feature = "soft-target")]
+#[cfg_attr(docsrs, doc(cfg(feature = "soft-target")))]
+pub mod storage;
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,0 +1,184 @@
+//! Hostile and merely unlucky peers on loopback: the others do not notice.
+#![cfg(all(feature = "tokio", feature = "soft-target"))]
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use nvme_fabrics::HostIdentity;
+use nvme_fabrics::target::backend::{Backend, Memory};
+use nvme_fabrics::target::{Limits, Namespace, Port, PortId, Server, Subsystem, Target};
+use nvme_fabrics::tcp::{Connect, Controller};
+use nvme_fabrics::testing::model::Model;
+use nvme_fabrics::testing::storage::{FaultyStorage, StorageFaults};
+use nvme_proto::digest::Digests;
+use nvme_proto::frame::Transmit;
+use nvme_proto::pdu::{CapsuleCmd, Format, IcReq};
+use nvme_proto::sqe::Sqe;
+use nvme_proto::{DataAlignment, HostId, Nsid, SubsysNqn};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpSocket, TcpStream};
+
+const PORT: PortId = PortId(1);
+
+fn nqn() -> SubsysNqn {
+    SubsysNqn::new("nqn.2014-08.org.example:disk").unwrap()
+}
+
+async fn server(backend: Arc<dyn Backend>, limits: Limits) -> (Server, SocketAddr) {
+    let target = Target::new();
+    let subsystem = Subsystem::new(nqn()).allow_any_host();
+    target.add_subsystem(subsystem.namespace(Namespace::new(Nsid::ONE, backend)).unwrap()).unwrap();
+    target.add_port(Port::tcp(PORT, ([127, 0, 0, 1], 0).into()).export(nqn())).unwrap();
+    let builder = Server::builder(target).listen(PORT, ([127, 0, 0, 1], 0).into());
+    let server = builder.workers(2).limits(limits).start().await.unwrap();
+    let address = server.addresses()[0].1;
+    (server, address)
+}
+
+async fn host(address: SocketAddr, number: u8, digests: Digests) -> Controller {
+    let identity = HostIdentity::from_uuid(HostId::from_bytes([number; 16]));
+    Connect::new(address, nqn(), identity).digests(digests).queues(2).connect().await.unwrap()
+}
+
+/// A connection from another address of this machine.
+async fn from(last: u8, to: SocketAddr) -> std::io::Result<TcpStream> {
+    let socket = TcpSocket::new_v4()?;
+    socket.bind(([127, 0, 0, last], 0).into())?;
+    socket.connect(to).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_hosts_with_all_digests_have_their_own_data() {
+    let (server, address) = server(Arc::new(Memory::new(64 << 20).unwrap()), Limits::new()).await;
+    let hosts: Vec<_> = (0..8_u8)
+        .map(|number| {
+            tokio::spawn(async move {
+                let controller = host(address, number + 1, Digests::from_dgst(number % 4)).await;
+                let disk = controller.namespace(Nsid::ONE).await.unwrap();
+                let mut model = Model::new(u64::from(number) * 4096, 1000, 512);
+                for turn in 0..40_usize {
+                    let (at, count) = (turn * 7 % 500, 1 + turn * 13 % 500);
+                    let (version, data) = model.write(at, count);
+                    disk.write(model.first() + at as u64, data).await.unwrap();
+                    model.acknowledged(at, count, version);
+                    let data = disk.read(model.first(), 1000).await.unwrap();
+                    model.check(0, &data).unwrap();
+                }
+                controller.disconnect().await;
+            })
+        })
+        .collect();
+    for host in hosts {
+        host.await.unwrap();
+    }
+    let statistics = server.statistics();
+    assert_eq!((statistics.violations, statistics.expired, statistics.failed_handshakes), (0, 0, 0));
+}
+
+/// How many connections this process may open, both ends counted, with some to spare.
+fn room_for_connections(wanted: usize) -> usize {
+    let limits = std::fs::read_to_string("/proc/self/limits").unwrap();
+    let line = limits.lines().find(|line| line.starts_with("Max open files")).unwrap();
+    let soft: usize = line.split_whitespace().nth(3).unwrap().parse().unwrap_or(usize::MAX);
+    wanted.min((soft - 200) / 2)
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_flood_of_connections_leaves_others_alone() {
+    let limits = Limits::new().connections_per_peer(300).handshake_timeout(Duration::from_secs(60));
+    let (server, address) = server(Arc::new(Memory::new(1 << 20).unwrap()), limits).await;
+    let controller = host(address, 1, Digests::NONE).await;
+    let disk = controller.namespace(Nsid::ONE).await.unwrap();
+    disk.write(0, vec![7; 4096]).await.unwrap();
+    let count = room_for_connections(2000);
+    let mut idle = Vec::new();
+    let mut reads = 0;
+    for number in 0..count {
+        if let Ok(mut stream) = from(2, address).await {
+            // Some say nothing, some a part of something, some shake hands and go no further.
+            match number % 3 {
+                0 => {}
+                1 => drop(stream.write_all(&[0, 0, 128]).await),
+                _ => {
+                    drop(stream.write_all(&IcReq::new(DataAlignment::DWORD, Digests::NONE, 0).encode()).await)
+                }
+            }
+            idle.push(stream);
+        }
+        if number % 50 == 0 {
+            assert_eq!(disk.read(0, 8).await.unwrap(), vec![7; 4096]);
+            reads += 1;
+        }
+    }
+    // A new host comes in all the same.
+    let other = host(address, 3, Digests::BOTH).await;
+    assert_eq!(other.namespace(Nsid::ONE).await.unwrap().read(0, 8).await.unwrap(), vec![7; 4096]);
+    let statistics = server.statistics();
+    assert!(statistics.connections <= 300 + 6, "{statistics:?}");
+    assert!(statistics.refused as usize + 300 >= idle.len() && reads > 0, "{statistics:?}");
+    assert_eq!(server.free_memory(), 256 << 20);
+    drop(idle);
+}
+
+/// Shakes hands, and sends these bytes; what comes back until the connection ends.
+async fn after_handshake(address: SocketAddr, bytes: &[u8]) -> Vec<u8> {
+    let mut stream = from(4, address).await.unwrap();
+    stream.write_all(&IcReq::new(DataAlignment::DWORD, Digests::NONE, 0).encode()).await.unwrap();
+    stream.read_exact(&mut [0; 128]).await.unwrap();
+    stream.write_all(bytes).await.unwrap();
+    stream.shutdown().await.unwrap();
+    let mut came = Vec::new();
+    let _ = stream.read_to_end(&mut came).await;
+    came
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn commands_beyond_the_queue_and_before_connect_are_answered_and_bounded() {
+    let (server, address) = server(Arc::new(Memory::new(1 << 20).unwrap()), Limits::new()).await;
+    let controller = host(address, 1, Digests::NONE).await;
+    let disk = controller.namespace(Nsid::ONE).await.unwrap();
+    // Far more commands than any queue has, none of them after a Connect.
+    let mut flood = Vec::new();
+    for cid in 0..20_000_u16 {
+        let mut sqe = Sqe::new(0x02);
+        sqe.cid = cid;
+        let pdu = Transmit::new(CapsuleCmd::new(sqe.encode()), Format::PLAIN, []).unwrap();
+        flood.extend(pdu.chunks().concat());
+    }
+    let came = after_handshake(address, &flood).await;
+    // Command Sequence Error for each that was looked at: 24 bytes each, or a terminate request at the end.
+    assert!(!came.is_empty() && came.len() <= 24 * 20_000 + 200, "{} bytes", came.len());
+    // Bytes that are nothing.
+    let came = after_handshake(address, &[0xff; 4096]).await;
+    assert_eq!(came.first(), Some(&0x03), "C2HTermReq");
+    disk.write(0, vec![7; 512]).await.unwrap();
+    assert_eq!(disk.read(0, 1).await.unwrap(), vec![7; 512]);
+    assert!(server.statistics().violations >= 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn storage_that_fails_and_takes_its_time_loses_nothing_that_was_acknowledged() {
+    let memory = Arc::new(Memory::new(8 << 20).unwrap());
+    let faults = StorageFaults::new(5).fail(20).drop(50).delay(4, Duration::from_millis(5));
+    let (_server, address) = server(Arc::new(FaultyStorage::new(memory, faults)), Limits::new()).await;
+    let controller = host(address, 1, Digests::NONE).await;
+    let disk = controller.namespace(Nsid::ONE).await.unwrap();
+    let (mut model, mut failed) = (Model::new(0, 512, 512), 0);
+    for turn in 0..300_usize {
+        let (at, count) = (turn * 37 % 480, 1 + turn % 32);
+        let (version, data) = model.write(at, count);
+        match disk.write(at as u64, data).await {
+            Ok(()) => model.acknowledged(at, count, version),
+            Err(_) => {
+                model.unknown(at, count, version);
+                failed += 1;
+            }
+        }
+        if let Ok(data) = disk.read(at as u64, count as u32).await {
+            model.check(at, &data).unwrap();
+        }
+    }
+    assert!((5..150).contains(&failed), "{failed}");
+}
