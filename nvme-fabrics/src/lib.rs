@@ -23,6 +23,9 @@
 #![deny(unsafe_code)]
 
 pub mod discovery;
+#[cfg(all(feature = "tokio", feature = "soft-target"))]
+#[cfg_attr(docsrs, doc(cfg(all(feature = "tokio", feature = "soft-target"))))]
+pub mod guide;
 pub mod identity;
 pub mod kernel;
 pub mod list;
