@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
@@ -37,7 +38,46 @@ pub struct Memory {
 }
 
 /// The chunks of one lock, by their number.
-type Shard = HashMap<u64, Chunk>;
+type Shard = HashMap<u64, Chunk, Key>;
+
+/// Hashes chunk numbers, which hosts choose, with a key that they do not know; a fraction of the time of the usual hasher.
+#[derive(Clone, Copy)]
+struct Key(u64);
+
+/// A chunk number on its way to its hash.
+struct Hash(u64);
+
+impl Key {
+    fn new() -> Self {
+        Self(RandomState::new().hash_one(0_u8) | 1)
+    }
+}
+
+impl BuildHasher for Key {
+    type Hasher = Hash;
+
+    fn build_hasher(&self) -> Hash {
+        Hash(self.0)
+    }
+}
+
+impl Hasher for Hash {
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.write_u64(u64::from(*byte));
+        }
+    }
+
+    /// Both halves of a product, so that every bit of the number and of the key reaches every bit of the hash.
+    fn write_u64(&mut self, number: u64) {
+        let product = u128::from(number ^ self.0).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835);
+        self.0 = (product as u64) ^ ((product >> 64) as u64);
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
 
 /// 64 pages. Counted as a whole: lending counts the chunk, whose counter is in the cache, and does not touch the page, whose would not
 /// be. That miss was a tenth to a fifth of all time at queue depth 32.
@@ -99,7 +139,8 @@ impl Memory {
     /// Not a whole number of blocks, or none.
     pub fn with_block_size(bytes: u64, block_size: BlockSize) -> Result<Self, MemoryError> {
         check(bytes, block_size)?;
-        let shards = (0..SHARDS).map(|_| RwLock::default()).collect();
+        let key = Key::new();
+        let shards = (0..SHARDS).map(|_| RwLock::new(HashMap::with_hasher(key))).collect();
         Ok(Self { shards, bytes: AtomicU64::new(bytes), block_size, pages: AtomicU64::new(0) })
     }
 

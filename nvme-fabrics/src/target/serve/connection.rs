@@ -159,7 +159,10 @@ impl<S: Stream> Serving<S> {
 
     /// What has to be done by time alone. `true`: the connection has to be looked at again.
     fn housekeeping(&mut self, cx: &mut Context<'_>) -> bool {
-        let now = self.clock.now();
+        if self.session.failure().is_some() {
+            return false; // it ends, in a time that the state machine and its stream watch
+        }
+        let now = self.session.now();
         if self.handshake.is_some() && self.link.machine().queue_id().is_some() {
             self.handshake = None;
             self.connected = true;

@@ -57,6 +57,8 @@ pub(super) struct Session {
     /// The connection is to be closed when its answers are sent, at this time at the latest.
     closing: Option<Time>,
     failure: Option<Failure>,
+    /// The time of the last turn.
+    now: Time,
     progress: u64,
     pub(super) counts: Statistics,
 }
@@ -101,6 +103,7 @@ impl Session {
             finished: Vec::new(),
             closing: None,
             failure: None,
+            now: Time::START,
             progress: 0,
             counts: Statistics::default(),
         }
@@ -126,6 +129,11 @@ impl Session {
         self.progress
     }
 
+    /// The time of the last turn: as good as the clock's, and cheaper.
+    pub(super) const fn now(&self) -> Time {
+        self.now
+    }
+
     /// Why the connection ended.
     pub(super) const fn failure(&self) -> Option<Failure> {
         self.failure
@@ -133,6 +141,7 @@ impl Session {
 
     /// Everything there is to do now. `Some`: the stream is to be closed.
     pub(super) fn turn(&mut self, machine: &mut Machine, now: Time, cx: &mut Context<'_>) -> Option<Close> {
+        self.now = now;
         self.collect(machine);
         self.hear(machine, now, cx);
         if machine.poll_timeout().is_some_and(|at| at <= now)
