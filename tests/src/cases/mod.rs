@@ -11,6 +11,12 @@ pub mod network;
 pub mod programs;
 mod scene;
 pub mod smoke;
+mod soft;
+pub mod soft_cli;
+pub mod soft_filesystems;
+pub mod soft_host;
+pub mod soft_outage;
+pub mod soft_target;
 
 /// All cases, in the order they run: first what everything else stands on.
 pub fn all() -> Vec<Case> {
@@ -23,6 +29,11 @@ pub fn all() -> Vec<Case> {
         programs::CASES,
         mistakes::CASES,
         model::CASES,
+        soft_target::CASES,
+        soft_cli::CASES,
+        soft_filesystems::CASES,
+        soft_outage::CASES,
+        soft_host::CASES,
     ]
     .concat()
 }
