@@ -14,9 +14,10 @@ use nvme_fabrics::tcp::multipath::{
 use nvme_fabrics::tcp::{BlockRange, Deallocate, State};
 use nvme_fabrics::{ControllerLoss, FastIoFail};
 use nvme_proto::Nsid;
+use nvme_proto::command::io::{AcquireAction, PersistChange, RegisterAction, ReleaseAction, ReservationType};
 use tokio::time::{Instant, sleep, timeout};
 
-use paths_rig::{BLOCK, Cable, Rig, identity, nqn};
+use paths_rig::{BLOCK, Cable, Rig, nqn};
 
 fn options() -> PathOptions {
     PathOptions::default().policy(Policy::RoundRobin)
@@ -48,7 +49,7 @@ async fn usable(disk: &Disk, want: [bool; 2]) {
     until(disk, |paths| paths.iter().map(|path| path.usable).eq(want)).await;
 }
 
-/// How many I/O commands the target got by each port: by what the namespaces' paths counted.
+/// How long something takes.
 async fn timed<T>(what: impl Future<Output = T>) -> (T, Duration) {
     let start = Instant::now();
     let result = what.await;
@@ -361,6 +362,54 @@ async fn paths_that_are_gone_for_good_are_told_and_the_others_go_on() {
     assert!(took.as_secs() < 12, "{took:?}");
 }
 
+#[tokio::test(start_paused = true)]
+async fn several_buffers_and_reservations_take_any_path_too() {
+    let (rig, _paths, disk) = two_paths(options()).await;
+    disk.write_vectored(4, vec![block(1).into(), block(2).into()]).await.unwrap();
+    let read = disk.read_vectored(4, vec![block(0), block(0)]).await.unwrap();
+    assert_eq!(read, [block(1), block(2)]);
+    disk.reservation_register(RegisterAction::REGISTER, 0, 7, PersistChange::NO_CHANGE).await.unwrap();
+    rig.access(0, AnaState::Inaccessible);
+    // A refusal by state executes nothing, so that even this goes another way.
+    let kind = ReservationType::WRITE_EXCLUSIVE;
+    disk.reservation_acquire(AcquireAction::ACQUIRE, kind, 7, 0).await.unwrap();
+    assert_eq!(disk.reservations().await.unwrap().status.kind, kind);
+    disk.reservation_release(ReleaseAction::RELEASE, kind, 7).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reservation_of_unknown_outcome_is_told_when_nothing_can_happen_any_more() {
+    let (rig, _paths, disk) = two_paths(options().policy(Policy::Preferred)).await;
+    rig.cable(0, Cable::Held);
+    let register = tokio::spawn({
+        let disk = disk.clone();
+        async move {
+            timed(disk.reservation_register(RegisterAction::REGISTER, 0, 7, PersistChange::NO_CHANGE)).await
+        }
+    });
+    sleep(Duration::from_millis(1)).await;
+    rig.cable(0, Cable::Cut);
+    let (error, took) = register.await.unwrap();
+    assert!(error.unwrap_err().outcome_unknown());
+    assert!((15..17).contains(&took.as_secs()), "{took:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn paths_that_nobody_has_a_handle_to_are_disconnected() {
+    let (rig, paths, disk) = two_paths(options()).await;
+    disk.write(0, block(1)).await.unwrap();
+    assert_eq!(rig.target.associations().len(), 2);
+    drop(paths);
+    disk.read(0, 1).await.unwrap();
+    drop(disk);
+    let gone = async {
+        while !rig.target.associations().is_empty() {
+            sleep(Duration::from_millis(10)).await;
+        }
+    };
+    timeout(Duration::from_secs(10), gone).await.expect("controllers are left over");
+}
+
 #[tokio::test]
 async fn a_disk_may_be_used_from_many_tasks() {
     let (_rig, _paths, disk) = two_paths(PathOptions::default()).await;
@@ -376,5 +425,4 @@ async fn a_disk_may_be_used_from_many_tasks() {
     for (lba, task) in tasks.into_iter().enumerate() {
         assert_eq!(task.await.unwrap().unwrap(), block(lba as u8));
     }
-    drop(identity());
 }
