@@ -1,4 +1,5 @@
 //! Shared pieces of the example binaries, one module a concern. The binaries are in `src/bin/`, one file each.
+#![deny(unsafe_code)]
 
 pub mod bench;
 pub mod cli;
