@@ -36,8 +36,12 @@ async fn open(connect: Connect<DialShared>) -> (Controller, Namespace) {
     (controller, namespace)
 }
 
+/// Waits until a controller that has just lost its connection has one again.
 async fn live(controller: &Controller) {
     let mut watch = controller.watch();
+    while watch.current().is_live() {
+        watch.changed().await.unwrap();
+    }
     while !watch.current().is_live() {
         watch.changed().await.unwrap();
     }

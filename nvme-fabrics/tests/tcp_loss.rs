@@ -102,6 +102,9 @@ async fn with_fast_fail_nothing_waits() {
     assert!(matches!(error, CommandError::NotConnected { gone: false, .. }), "{error}");
     assert!(took == 0 && !error.outcome_unknown() && error.is_retryable());
     let mut watch = controller.watch();
+    while watch.current().is_live() {
+        watch.changed().await.unwrap();
+    }
     while !watch.current().is_live() {
         watch.changed().await.unwrap();
     }

@@ -3,8 +3,10 @@
 
 mod tcp_peer;
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::task::{Context, Poll};
 
 use bytes::{Bytes, BytesMut};
 use nvme_fabrics::tcp::{BlockRange, CommandError, Connect, Controller, Deallocate, Namespace};
@@ -160,4 +162,68 @@ async fn nothing_is_spawned_when_the_caller_drives() {
     };
     tokio::join!(work, driver);
     assert_eq!(shared.open.load(Ordering::SeqCst), 0);
+}
+
+/// A stream that counts how often it is written to.
+struct Counted(tokio::io::DuplexStream, Arc<std::sync::atomic::AtomicUsize>);
+
+impl tokio::io::AsyncRead for Counted {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        to: &mut tokio::io::ReadBuf<'_>,
+    ) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.0).poll_read(cx, to)
+    }
+}
+
+impl tokio::io::AsyncWrite for Counted {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        from: &[u8],
+    ) -> Poll<std::io::Result<usize>> {
+        self.1.fetch_add(1, Ordering::SeqCst);
+        Pin::new(&mut self.0).poll_write(cx, from)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(cx)
+    }
+}
+
+#[tokio::test]
+async fn commands_of_many_callers_leave_together() {
+    let shared = shared(Options::default());
+    let count = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let (mut inner, writes) = (dial(&shared, 1 << 20), Arc::clone(&count));
+    let dial = move || {
+        let (stream, writes) = (inner(), Arc::clone(&writes));
+        async move { Ok(Counted(stream.await?, writes)) }
+    };
+    let controller = Connect::over(dial, nqn(), identity()).connect().await.unwrap();
+    let namespace = controller.namespace(Nsid::ONE).await.unwrap();
+    count.store(0, Ordering::SeqCst);
+    let mut readers = tokio::task::JoinSet::new();
+    for reader in 0..32_u64 {
+        let namespace = namespace.clone();
+        readers.spawn(async move {
+            // Half of them begin later.
+            if reader % 2 == 1 {
+                tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+            }
+            for round in 0..100 {
+                namespace.read(reader * 100 + round, 8).await.unwrap();
+            }
+        });
+    }
+    while let Some(reader) = readers.join_next().await {
+        reader.unwrap();
+    }
+    // 3200 commands, 32 at a time at best.
+    assert!(count.load(Ordering::SeqCst) < 400, "{} writes", count.load(Ordering::SeqCst));
 }

@@ -53,6 +53,13 @@ pub(crate) struct Link<M, S> {
     closing: Option<(Close, Time)>,
 }
 
+impl<M, S> Link<M, S> {
+    /// Whether it is looked at all the time.
+    pub(crate) const fn busy_poll(&self) -> BusyPoll {
+        self.busy
+    }
+}
+
 impl<M: Machine, S: Stream> Link<M, S> {
     /// A machine that was just made, on a stream that was just connected.
     pub(crate) fn new(machine: M, stream: S, clock: Clock, busy: BusyPoll) -> Self {
@@ -92,7 +99,7 @@ impl<M: Machine, S: Stream> Link<M, S> {
     /// Drives the connection until nothing moves: everything that is ready is sent by one call, and all that is there is received, straight to
     /// where it belongs.
     ///
-    /// `work` is called at the beginning and whenever something was received or sent. It gives the machine what it has for it (commands, answers)
+    /// `work` is called whenever something may have been received, and after something was sent. It gives the machine what it has for it (commands, answers)
     /// and takes events until there are none; when one of them is `Close` it returns how. It must not call
     /// `received` or `transmitted` itself.
     ///
@@ -108,11 +115,12 @@ impl<M: Machine, S: Stream> Link<M, S> {
         }
         let now = self.clock.now();
         for _ in 0..ROUNDS {
+            // What has come first: it may be what those wait for who then have more to send.
+            let received = self.receive(cx);
             if let Some(how) = work(&mut self.machine, now, cx) {
                 return self.close(how, now, cx);
             }
             let sent = self.send(cx);
-            let received = self.receive(cx);
             if sent || received {
                 self.active = now;
             }

@@ -15,11 +15,13 @@ use nvme_proto::machine::{Close, Failure, Time};
 
 use super::super::buffer::ReadBuffer;
 use super::{Effect, Fault, Finished, Lost, Queue, Reports, Request, TimedOut};
-use crate::net::{Ended, Link, Stream};
+use crate::net::{BusyPoll, Ended, Link, Stream};
 
 /// The state machine of a queue.
 pub(crate) type HostMachine = Host<ReadBuffer, Bytes>;
 
+/// How often commands are held back at most before they are sent.
+const HOLDS: u8 = 3;
 /// Data that are not worth a copy: 32 KiB.
 const BULK: usize = 32 << 10;
 /// Commands outstanding from which on it pays to let others go first.
@@ -51,6 +53,14 @@ struct Work {
     over: Vec<(u32, Completion<ReadBuffer, Bytes>)>,
     wakers: Vec<std::task::Waker>,
     failure: Option<Failure>,
+    /// Commands may be held back for a moment.
+    batching: bool,
+    /// They are in this turn.
+    holding: bool,
+    /// How often those that wait were.
+    held: u8,
+    /// Completions were given to callers in this turn.
+    delivered: bool,
     /// Who is woken when there is something to submit.
     task: Option<std::task::Waker>,
     /// Commands wait that there was no room for.
@@ -71,6 +81,8 @@ impl<S> QueueDriver<S> {
         reserved: u16,
     ) -> Self {
         let slots = usize::from(depth);
+        // Who looks all the time wants no pause at all.
+        let batching = link.busy_poll() == BusyPoll::Off;
         reports.began();
         queue.connected();
         let work = Work {
@@ -81,6 +93,10 @@ impl<S> QueueDriver<S> {
             over: Vec::with_capacity(slots),
             wakers: Vec::with_capacity(slots),
             failure: None,
+            batching,
+            holding: false,
+            held: 0,
+            delivered: false,
             task: None,
             waiting: false,
             bulk: false,
@@ -107,6 +123,7 @@ impl<S: Stream> Future for QueueDriver<S> {
         }
         *yielded = false;
         link.expect_bulk(work.bulk);
+        (work.delivered, work.holding) = (false, false);
         match link.poll_turn(cx, |host, now, cx| work.turn(host, now, cx)) {
             Poll::Pending => Poll::Pending,
             Poll::Ready(end) => {
@@ -137,7 +154,7 @@ impl<S> fmt::Debug for QueueDriver<S> {
 
 impl Work {
     /// Completions to those who wait, then what waits to the machine.
-    fn turn(&mut self, host: &mut HostMachine, now: Time, cx: &Context<'_>) -> Option<Close> {
+    fn turn(&mut self, host: &mut HostMachine, now: Time, cx: &mut Context<'_>) -> Option<Close> {
         loop {
             let close = self.events(host, now);
             self.deliver();
@@ -204,6 +221,7 @@ impl Work {
         if self.over.is_empty() {
             return;
         }
+        self.delivered = true;
         self.reports.traffic();
         let mut shared = self.queue.lock();
         for (entry, completion) in self.over.drain(..) {
@@ -221,7 +239,7 @@ impl Work {
     }
 
     /// Submits what waits, as far as there is room. Breaks if the connection was closed instead.
-    fn submit(&mut self, host: &mut HostMachine, now: Time, cx: &Context<'_>) -> ControlFlow<()> {
+    fn submit(&mut self, host: &mut HostMachine, now: Time, cx: &mut Context<'_>) -> ControlFlow<()> {
         let room = host.outstanding() < self.usable;
         let known = self.task.as_ref().is_some_and(|task| task.will_wake(cx.waker()));
         let news = self.queue.news.swap(false, Ordering::Acquire);
@@ -230,6 +248,10 @@ impl Work {
         }
         if !known {
             self.task = Some(cx.waker().clone());
+        }
+        if news && self.hold(host.outstanding(), cx) {
+            self.queue.news.store(true, Ordering::Release);
+            return ControlFlow::Continue(());
         }
         let mut shared = self.queue.lock();
         if shared.close && shared.up {
@@ -273,6 +295,32 @@ impl Work {
             waker.wake();
         }
         ControlFlow::Continue(())
+    }
+
+    /// Whether commands are held back for a moment, since others are about to come that can leave with them in the same call: those of callers
+    /// who were just woken, and of those whose answers have come meanwhile. Without that, what was once sent in two parts stays in two parts for
+    /// ever, and each part takes all the calls that the whole does.
+    fn hold(&mut self, outstanding: usize, cx: &mut Context<'_>) -> bool {
+        if self.holding {
+            return true;
+        }
+        if !self.batching || self.held >= HOLDS {
+            self.held = 0;
+            return false;
+        }
+        if self.delivered {
+            // Behind those who were woken.
+            cx.waker().wake_by_ref();
+        } else if self.held == 0 && outstanding > 0 {
+            // Behind the next look at what has come; the waker is kept by whoever wakes, not by the future.
+            let _ = std::pin::pin!(tokio::task::yield_now()).poll(cx);
+        } else {
+            self.held = 0;
+            return false;
+        }
+        self.holding = true;
+        self.held = self.held.saturating_add(1);
+        true
     }
 
     /// The connection has ended: nobody waits any more.
