@@ -8,6 +8,7 @@ pub mod guide;
 pub mod mistakes;
 pub mod model;
 pub mod network;
+pub mod paths;
 pub mod programs;
 mod scene;
 pub mod smoke;
@@ -29,6 +30,7 @@ pub fn all() -> Vec<Case> {
         programs::CASES,
         mistakes::CASES,
         model::CASES,
+        paths::CASES,
         soft_target::CASES,
         soft_cli::CASES,
         soft_filesystems::CASES,
