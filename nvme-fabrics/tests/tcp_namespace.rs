@@ -227,3 +227,32 @@ async fn commands_of_many_callers_leave_together() {
     // 3200 commands, 32 at a time at best.
     assert!(count.load(Ordering::SeqCst) < 400, "{} writes", count.load(Ordering::SeqCst));
 }
+
+#[tokio::test]
+async fn log_pages_features_and_commands_as_they_are() {
+    use nvme_fabrics::tcp::Transfer;
+    use nvme_proto::command::io::{Read, ReservationType};
+    use nvme_proto::discovery::LogId;
+    use nvme_proto::feature::{FeatureId, NumberOfQueues};
+
+    let shared = shared(Options::default());
+    let (controller, namespace) = connect(&shared).await;
+    // Three commands: the controller takes 128 KiB in one.
+    let page = controller.log_page(LogId::DISCOVERY, 8, 300_000).await.unwrap();
+    assert_eq!(page, (8..300_008_u32).map(|at| (at / 4) as u8).collect::<Vec<u8>>());
+    let error = controller.log_page(LogId::DISCOVERY, 2, 4).await.unwrap_err();
+    assert!(matches!(error, CommandError::Parameter { value: 2, .. }), "{error}");
+
+    assert_eq!(controller.feature(FeatureId::TIMESTAMP).await.unwrap().value(), 0x0e);
+    assert_eq!(controller.set_feature(NumberOfQueues::pairs(1)).await.unwrap(), 0x000f_000f);
+
+    shared.disk.lock().unwrap()[BLOCK..2 * BLOCK].fill(4);
+    let answer = controller.io(Read::new(1, 1, 0).to_sqe(), Transfer::Read(BLOCK)).await.unwrap();
+    assert!(answer.cqe.status.is_success() && answer.data == vec![4; BLOCK]);
+    let unknown = controller.admin(nvme_proto::sqe::Sqe::new(0xc0), Transfer::None).await.unwrap_err();
+    assert!(unknown.status().unwrap().is(Status::INVALID_OPCODE), "{unknown}");
+    let action = nvme_proto::command::io::AcquireAction::ACQUIRE;
+    let error =
+        namespace.reservation_acquire(action, ReservationType::WRITE_EXCLUSIVE, 1, 0).await.unwrap_err();
+    assert_eq!(error.to_string().split(':').next(), Some("Reservation Acquire failed"), "{error}");
+}
