@@ -7,6 +7,8 @@ mod attr;
 mod diff;
 mod errno;
 mod error;
+#[cfg(feature = "serde")]
+pub mod file;
 mod hint;
 #[cfg(target_os = "linux")]
 pub mod kernel;

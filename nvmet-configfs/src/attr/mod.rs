@@ -133,7 +133,7 @@ const fn attr(owner: Object, name: &'static str, kind: ValueKind, since: Since) 
     }
 }
 
-/// The properties that differ, for [`table`].
+/// The properties that differ, for the list.
 impl Attribute {
     const fn build(mut self, option: &'static str) -> Self {
         self.build = option;

@@ -96,7 +96,7 @@ impl Note {
         Self { at: at.into(), kind }
     }
 
-    pub(super) fn on(path: &RelPath, kind: NoteKind) -> Self {
+    pub(crate) fn on(path: &RelPath, kind: NoteKind) -> Self {
         Self::new(path.to_string(), kind)
     }
 }

@@ -8,7 +8,7 @@ use crate::tree::RelPath;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Warning {
-    /// An attribute that this kernel does not have, under [`Unknown::Warn`].
+    /// An attribute that this kernel does not have, under [`Unknown::Warn`](crate::Unknown::Warn).
     #[error("this kernel has no {attr}: left out")]
     UnknownAttribute {
         /// Where it would be.
