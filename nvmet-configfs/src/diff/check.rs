@@ -31,6 +31,11 @@ pub(super) fn check(observed: &Observed, spec: &TargetSpec, policy: &Policy) -> 
         if there.is_some_and(|s| s.is_passthru()) && !ends && !subsystem.namespaces.is_empty() {
             problems.push(SpecProblem::PassthruEnabled { subsystem: nqn.clone() });
         }
+        let version = subsystem.settings.value("attr_version");
+        let fixed = there.filter(|s| s.is_passthru() && !ends).and_then(|s| s.attributes.get("attr_version"));
+        if version.is_some_and(|wanted| fixed.is_some_and(|fixed| *fixed != **wanted)) {
+            problems.push(SpecProblem::PassthruWithVersion { subsystem: nqn.clone() });
+        }
         devices(nqn, subsystem, there, &mut problems);
     }
     for (id, port) in &spec.ports {
