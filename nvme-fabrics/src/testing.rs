@@ -28,6 +28,13 @@ use crate::kernel::names::{ControllerName, GenericName, NamespaceName, PathName,
 use crate::kernel::sysfs::{Address, ControllerState, DeviceNumber};
 use crate::options::ConnectOptions;
 
+/// Hosts that connect to a target in user space, send arbitrary commands and go, while it is changed: nothing panics; every command is answered or is
+/// one of at most four that wait for an event; data are never more than asked for; and when all hosts are gone nothing of them is left.
+#[cfg(feature = "soft-target")]
+pub fn soft_target(data: &[u8]) {
+    crate::target::exercise::commands(data);
+}
+
 /// How the kernel reads an option string: names, and values where there are some. Written from the kernel's grammar and not from the
 /// code that makes the strings, so that each checks the other.
 ///

@@ -14,12 +14,17 @@
 pub mod backend;
 mod config;
 mod connection;
+#[cfg(any(test, feature = "testing"))]
+#[allow(dead_code, reason = "tests use all of it, fuzzing a part")]
+pub(crate) mod exercise;
 mod handle;
 mod identify;
 mod log;
 pub mod serve;
 mod state;
 pub mod testing;
+#[cfg(test)]
+mod tests;
 
 pub use config::{
     AnaGroup, AnaGroupError, AnaState, CntlidRange, Firmware, Hosts, IdentityTextError, Model, Namespace,

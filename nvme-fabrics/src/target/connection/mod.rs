@@ -104,7 +104,8 @@ impl Connection {
 
     /// Does a command, or says what is missing to do it. Called again with the data, after [`Answer::Fetch`].
     pub(crate) fn execute(&mut self, now: Time, tag: Tag, sqe: &Sqe, data: Payload<'_>) -> Answer {
-        if sqe.sgl.length > self.target.settings.max_transfer_bytes() {
+        // Of a descriptor that is refused anyway, the length may be something else.
+        if sqe.sgl.length > self.target.settings.max_transfer_bytes() && sqe.sgl.place().is_ok() {
             return self.too_long(sqe);
         }
         let answer = match &mut self.role {

@@ -108,7 +108,7 @@ impl Controller {
         Self {
             cntlid,
             kind,
-            granted: AtomicU16::new(subsystem.config.queues),
+            granted: AtomicU16::new(Self::most_queues(&subsystem)),
             subsystem,
             port,
             hostnqn,
@@ -125,6 +125,14 @@ impl Controller {
             errors: Mutex::default(),
             reservations: Mutex::default(),
             discovery: Mutex::new(0),
+        }
+    }
+
+    /// I/O queues that a host may have: none for discovery.
+    fn most_queues(subsystem: &SubsystemState) -> u16 {
+        match subsystem.kind {
+            ControllerKind::Io => subsystem.config.queues,
+            ControllerKind::Discovery => 0,
         }
     }
 
@@ -164,7 +172,7 @@ impl Controller {
         for mailbox in lock(&self.queues).io.values() {
             mailbox.terminate(Termination::ControllerReset);
         }
-        self.granted.store(self.subsystem.config.queues, Ordering::Relaxed);
+        self.granted.store(Self::most_queues(&self.subsystem), Ordering::Relaxed);
         *lock(&self.events) = Events::new(Self::default_events(self.kind));
         lock(&self.changed).clear();
         *lock(&self.reservations) = ReservationNotices::default();
