@@ -13,5 +13,6 @@ pub mod place;
 pub mod referrals;
 pub mod size;
 pub mod soft;
+pub mod target;
 pub mod tree;
 pub mod vm;

@@ -52,5 +52,5 @@ pub use tree::{Entry, Name, NodeKind, Op, RelPath, RelPathError, Tree, TreeError
 #[cfg(feature = "testing")]
 pub use tree::{FakeKernel, FakeTree, Instrumented};
 #[cfg(target_os = "linux")]
-pub use tree::{OpenError, OsTree};
+pub use tree::{LockError, OpenError, OsTree, TreeLock};
 pub use value::Value;

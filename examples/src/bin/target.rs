@@ -1,16 +1,15 @@
 //! `target`: this machine's kernel as an NVMe/TCP target: what it offers, make a subsystem, show it, remove it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{ArgGroup, CommandFactory, Parser, Subcommand};
+use nvme_examples::target::change::{self, Mode, Output};
+use nvme_examples::target::{dot, files};
 use nvme_examples::{cli, host, tree};
 use nvme_proto::{HostNqn, IpTraddr, Nsid, SubsysNqn};
 use nvmet_configfs::kernel::{self, Module, Roots};
-use nvmet_configfs::{
-    Consent, DevicePath, Foreign, HostAccess, OsTree, Policy, PortId, TargetSpec, apply, diff, observe,
-    preflight,
-};
+use nvmet_configfs::{DevicePath, HostAccess, OsTree, PortId, TargetSpec, observe, preflight};
 use serde_json::json;
 
 /// Configure this machine's kernel as an NVMe over TCP target.
@@ -32,15 +31,64 @@ enum Command {
     /// What this kernel offers as a target, and what is missing; changes nothing
     Check,
     /// What is configured
-    Show,
+    Show {
+        /// As a drawing for Graphviz (target show --dot | dot -Tsvg)
+        #[arg(long)]
+        dot: bool,
+    },
     /// Export a disk: subsystem, namespace and port in one change that succeeds or leaves everything as it was
     Create(Create),
+    /// What it would take to bring the target to what a file says; changes nothing
+    Plan(FromFile),
+    /// Bring the target to what a file says: all of it, or everything stays as it was
+    Apply {
+        #[command(flatten)]
+        from: FromFile,
+        /// Only show what would be done
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Save the target to a file
+    Save {
+        /// The file; - is standard output
+        #[arg(default_value = files::DEFAULT)]
+        file: PathBuf,
+        /// Its format; without it, .toml is our own and all else nvmetcli's
+        #[arg(long, value_enum)]
+        format: Option<files::SaveAs>,
+        /// Save keys of hosts there (our own formats)
+        #[arg(long, value_name = "FILE")]
+        secrets: Option<PathBuf>,
+    },
+    /// Make the target what a file says and nothing else, disturbing only what differs
+    Restore {
+        /// The file
+        #[arg(default_value = files::DEFAULT)]
+        file: PathBuf,
+        /// Keys of hosts
+        #[arg(long, value_name = "FILE")]
+        secrets: Option<PathBuf>,
+        /// Attributes that this kernel does not have
+        #[arg(long, value_enum, default_value_t)]
+        unknown: change::UnknownAttributes,
+    },
     /// Remove everything from the target
     Clear {
         /// Only show what would be removed
         #[arg(long)]
         dry_run: bool,
     },
+}
+
+#[derive(clap::Args)]
+struct FromFile {
+    /// nvmetcli's JSON, or our own format as TOML or JSON
+    file: PathBuf,
+    /// Keys of hosts
+    #[arg(long, value_name = "FILE")]
+    secrets: Option<PathBuf>,
+    #[command(flatten)]
+    how: change::How,
 }
 
 #[derive(clap::Args)]
@@ -85,11 +133,58 @@ fn main() -> ExitCode {
 fn run(args: &Args) -> cli::Outcome {
     match &args.command {
         Command::Check => check(args),
-        Command::Show => show(args),
+        Command::Show { dot: true } => Ok(cli::print(&dot::draw(&observe(&open(args)?)?))?),
+        Command::Show { dot: false } => show(args),
         Command::Create(create) => self::create(args, create),
+        Command::Plan(from) => from_file(args, from, Mode::Show),
+        Command::Apply { from, dry_run } => from_file(args, from, mode(*dry_run)),
+        Command::Save { file, format, secrets } => {
+            let format = format.unwrap_or_else(|| files::format_of(file));
+            files::save(&observe(&open(args)?)?, file, format, secrets.as_deref())
+        }
+        Command::Restore { file, secrets, unknown } => {
+            // As at boot: a machine without a file has no target.
+            if !file.exists() && file == Path::new(files::DEFAULT) {
+                return Ok(cli::print(&format!("nothing to do: there is no {}", file.display()))?);
+            }
+            let how = change::How { prune: true, disturb: true, unknown: *unknown, ..change::How::default() };
+            let from = FromFile { file: file.clone(), secrets: secrets.clone(), how };
+            from_file(args, &from, Mode::Apply)
+        }
         Command::Clear { dry_run } => {
-            let tree = open(args)?;
-            change(args, &tree, &TargetSpec::new(), Foreign::Remove, *dry_run, "the target is empty")
+            let how = change::How { prune: true, disturb: true, ..change::How::default() };
+            let (tree, spec) = (open(args)?, TargetSpec::new());
+            change::run(&tree, &spec, &how.policy(), mode(*dry_run), output(args), "the target is empty")
+        }
+    }
+}
+
+fn mode(dry_run: bool) -> Mode {
+    if dry_run { Mode::Show } else { Mode::Apply }
+}
+
+fn output(args: &Args) -> Output {
+    if args.json { Output::Json } else { Output::Text }
+}
+
+fn from_file(args: &Args, from: &FromFile, mode: Mode) -> cli::Outcome {
+    let mut spec = files::load(&from.file, from.secrets.as_deref())?;
+    if !from.how.write_discovery_nqn && !spec.settings.is_empty() {
+        cli::note("note: discovery_nqn is left as it is: --write-discovery-nqn writes it");
+        spec.settings.unset("discovery_nqn");
+    }
+    spec.validate()?;
+    if mode == Mode::Apply {
+        preflight_of(&spec);
+    }
+    change::run(&open(args)?, &spec, &from.how.policy(), mode, output(args), "the target is as the file says")
+}
+
+/// Devices of a file may be in use by this very target, so what is odd about them is said and left to the kernel.
+fn preflight_of(spec: &TargetSpec) {
+    if let Err(error) = preflight(spec) {
+        for problem in &error.problems {
+            cli::note(&format!("note: {problem}"));
         }
     }
 }
@@ -164,40 +259,6 @@ fn create(args: &Args, create: &Create) -> cli::Outcome {
     spec.validate().map_err(|error| host::usage(&mut Args::command(), error))?;
     preflight(&spec)?;
     let done = format!("{} is exported on tcp {}:{}", create.nqn, create.traddr, create.trsvcid);
-    change(args, &tree, &spec, Foreign::Keep, create.dry_run, &done)
-}
-
-/// Plans, shows and, unless it is a dry run, applies.
-fn change(
-    args: &Args,
-    tree: &OsTree,
-    spec: &TargetSpec,
-    foreign: Foreign,
-    dry_run: bool,
-    done: &str,
-) -> cli::Outcome {
-    // Removing is asked for by its own command; adding disturbs nobody.
-    let consent = if foreign == Foreign::Remove { Consent::Given } else { Consent::Required };
-    let plan = diff(&observe(tree)?, spec, &Policy::foreign(foreign).consent(consent))?;
-    let steps: Vec<String> = plan.steps().iter().map(ToString::to_string).collect();
-    let disruptions: Vec<String> = plan.disruptions().iter().map(ToString::to_string).collect();
-    if !dry_run {
-        apply(tree, &plan)?;
-    }
-    if args.json {
-        return cli::print_json(
-            &json!({ "version": host::JSON_VERSION, "applied": !dry_run, "steps": steps, "disruptions": disruptions }),
-        );
-    }
-    for step in &steps {
-        cli::print(step)?;
-    }
-    for disruption in &disruptions {
-        cli::print(&format!("disturbs: {disruption}"))?;
-    }
-    Ok(cli::print(match (steps.is_empty(), dry_run) {
-        (true, _) => "nothing to do",
-        (false, true) => "dry run: nothing was changed",
-        (false, false) => done,
-    })?)
+    let policy = change::How::default().policy();
+    change::run(&tree, &spec, &policy, mode(create.dry_run), output(args), &done)
 }

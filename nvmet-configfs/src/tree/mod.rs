@@ -14,6 +14,8 @@ mod fake;
 #[cfg(feature = "testing")]
 mod instrumented;
 #[cfg(target_os = "linux")]
+mod lock;
+#[cfg(target_os = "linux")]
 pub(crate) mod os;
 mod path;
 
@@ -26,6 +28,8 @@ pub use error::TreeError;
 pub use fake::{FakeKernel, FakeTree};
 #[cfg(feature = "testing")]
 pub use instrumented::Instrumented;
+#[cfg(target_os = "linux")]
+pub use lock::{LockError, TreeLock};
 #[cfg(target_os = "linux")]
 pub use os::{OpenError, OsTree};
 pub use path::{Name, RelPath, RelPathError};

@@ -130,6 +130,12 @@ impl OsTree {
         &self.root
     }
 
+    /// The root, opened once more: a lock belongs to what was opened.
+    pub(super) fn reopen(&self) -> Result<OwnedFd, Errno> {
+        let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+        openat(&self.dir, ".", flags, Mode::empty()).map_err(errno)
+    }
+
     fn open_at(&self, op: Op, path: &RelPath, flags: OFlag) -> Result<OwnedFd, TreeError> {
         let flags = flags | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
         openat(&self.dir, os_path(path), flags, Mode::empty()).map_err(|e| TreeError::new(op, path, errno(e)))
