@@ -1,10 +1,9 @@
-//! Replays the fuzzer's corpus, so that what a fuzzer once found is checked by every test run.
+//! Replays the fuzzer's corpora, so that what a fuzzer once found is checked by every test run.
 
 use std::path::Path;
 
-#[test]
-fn fabrics_text() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus/fabrics_text");
+fn replay(target: &str, property: fn(&[u8])) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus").join(target);
     let files: Vec<_> = std::fs::read_dir(&folder)
         .unwrap_or_else(|error| panic!("{}: {error}", folder.display()))
         .map(|file| file.unwrap().path())
@@ -12,6 +11,17 @@ fn fabrics_text() {
     assert!((10..=40).contains(&files.len()), "{} has {} files", folder.display(), files.len());
     for file in files {
         println!("{}", file.display());
-        nvme_fabrics::testing::text(&std::fs::read(&file).unwrap());
+        property(&std::fs::read(&file).unwrap());
     }
+}
+
+#[test]
+fn fabrics_text() {
+    replay("fabrics_text", nvme_fabrics::testing::text);
+}
+
+#[cfg(feature = "soft-target")]
+#[test]
+fn soft_target() {
+    replay("soft_target", nvme_fabrics::testing::soft_target);
 }
