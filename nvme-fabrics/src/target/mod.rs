@@ -2,6 +2,7 @@
 //!
 //! | module | what |
 //! |---|---|
+//! | [`answers`] | every command, feature and log page that hosts find |
 //! | [`backend`] | what a namespace keeps its blocks in |
 //! | `config` | [`Subsystem`], [`Namespace`], [`Port`] …: what a target consists of, as plain values |
 //! | `handle` | [`Target`]: holds them, and changes while hosts are connected |
@@ -11,6 +12,7 @@
 //! | [`testing`] | a target in one line |
 //! | `identify`, `log` | the structures that describe controllers and namespaces, and the log pages |
 
+pub mod answers;
 pub mod backend;
 mod config;
 mod connection;

@@ -182,7 +182,13 @@ impl Connection {
         }
         controller.seen(now);
         let cntlid = controller.cntlid;
-        self.role = Role::Io(IoQueue { controller, number, view: View::default() });
+        self.role = Role::Io(IoQueue {
+            controller,
+            number,
+            view: View::default(),
+            mailbox: self.mailbox.clone(),
+            draining: Vec::new(),
+        });
         Ok(cntlid)
     }
 }

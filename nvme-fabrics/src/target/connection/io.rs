@@ -7,6 +7,7 @@ use std::sync::Arc;
 use nvme_proto::Status;
 use nvme_proto::command::io::{Read, Write};
 use nvme_proto::command::{IoCommand, check};
+use nvme_proto::controller::Tag;
 use nvme_proto::machine::Time;
 use nvme_proto::sgl::SglPlace;
 use nvme_proto::sqe::{Fuse, Psdt, Sqe};
@@ -20,11 +21,11 @@ use crate::target::state::{Attached, Group};
 const FUA: u32 = 1 << 30;
 
 impl IoQueue {
-    pub(super) fn execute(&mut self, now: Time, sqe: &Sqe, data: Payload<'_>) -> Answer {
+    pub(super) fn execute(&mut self, now: Time, tag: Tag, sqe: &Sqe, data: Payload<'_>) -> Answer {
         self.controller.seen(now);
         answer(match sqe.opcode {
             Read::OPCODE | Write::OPCODE => self.read_or_write(sqe),
-            _ => self.others(sqe, data),
+            _ => self.others(tag, sqe, data),
         })
     }
 
@@ -55,7 +56,7 @@ impl IoQueue {
     }
 
     #[cold]
-    fn others(&mut self, sqe: &Sqe, data: Payload<'_>) -> Result<Answer, Status> {
+    fn others(&mut self, tag: Tag, sqe: &Sqe, data: Payload<'_>) -> Result<Answer, Status> {
         entry(sqe)?;
         let command = IoCommand::from_sqe(sqe);
         if let IoCommand::Fabrics(_) = command {
@@ -81,7 +82,7 @@ impl IoQueue {
             IoCommand::ReservationRegister(_)
             | IoCommand::ReservationReport(_)
             | IoCommand::ReservationAcquire(_)
-            | IoCommand::ReservationRelease(_) => super::reservation::execute(&attached, &command, data),
+            | IoCommand::ReservationRelease(_) => self.reservation(tag, &attached, &command, data),
             _ => super::blocks::execute(attached, sqe, &command, data),
         }
     }

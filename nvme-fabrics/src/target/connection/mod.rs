@@ -45,7 +45,7 @@ pub use answer::{Endpoint, Termination};
 pub(crate) use features::supported as supported_features;
 
 use super::handle::Shared;
-use super::state::{Controller, ErrorRecord, Letter, Mailbox, View, lock};
+use super::state::{Controller, Drain, ErrorRecord, Letter, Mailbox, View, lock};
 use waiting::Waiting;
 
 /// One connection of a host.
@@ -86,6 +86,9 @@ struct IoQueue {
     controller: Arc<Controller>,
     number: u16,
     view: View,
+    mailbox: Arc<Mailbox>,
+    /// Commands that wait until others are done.
+    draining: Vec<(Tag, Arc<Drain>)>,
 }
 
 impl Connection {
@@ -109,7 +112,7 @@ impl Connection {
             return self.too_long(sqe);
         }
         let answer = match &mut self.role {
-            Role::Io(queue) => queue.execute(now, sqe, data),
+            Role::Io(queue) => queue.execute(now, tag, sqe, data),
             Role::Admin(queue) => queue.execute(&self.target, now, tag, sqe, data),
             Role::Fresh => return self.connect(now, sqe, data),
             Role::Over => Answer::failed(Status::COMMAND_SEQUENCE_ERROR.with_dnr()),
@@ -158,7 +161,11 @@ impl Connection {
         if self.mailbox.take(Letter::Terminate) {
             return Some(Notice::Terminate(self.mailbox.reason().unwrap_or(Termination::AssociationEnded)));
         }
-        let Role::Admin(queue) = &mut self.role else { return None };
+        let queue = match &mut self.role {
+            Role::Admin(queue) => queue,
+            Role::Io(queue) => return queue.next_notice(),
+            Role::Fresh | Role::Over => return None,
+        };
         if let Some((tag, reply)) = queue.waiting.answer() {
             return Some(Notice::Answer(tag, reply));
         }
@@ -214,6 +221,20 @@ impl Drop for Connection {
 }
 
 impl IoQueue {
+    fn next_notice(&mut self) -> Option<Notice> {
+        if self.mailbox.take(Letter::Renew) {
+            self.view.forget_retired();
+        }
+        if self.mailbox.take(Letter::Drained) {
+            let place = self.draining.iter().position(|(_, drain)| drain.is_over())?;
+            let (tag, _) = self.draining.swap_remove(place);
+            // There may be more than one.
+            self.mailbox.send(Letter::Drained);
+            return Some(Notice::Answer(tag, Reply::success()));
+        }
+        None
+    }
+
     /// Its number is free again.
     fn leave(&self) {
         lock(&self.controller.queues).io.remove(&self.number);

@@ -177,6 +177,16 @@ impl Line {
         }
     }
 
+    /// A command that its storage has begun with, and is not done with yet.
+    #[cfg(test)]
+    pub(crate) fn begin(&mut self, sqe: Sqe, len: u32) -> super::connection::Work {
+        let sqe = sqe.with_cid(self.cid).with_sgl(Sgl::transport(len));
+        match self.connection.execute(self.now, tags()[63], &sqe, Payload::Expected { len }) {
+            Answer::Io(work) => work,
+            other => panic!("{other:?}"),
+        }
+    }
+
     /// The command identifier of the last command.
     pub(crate) fn last_cid(&self) -> u16 {
         self.cid.wrapping_sub(1)

@@ -90,3 +90,15 @@ fn controllers(controller: &Controller, from: u16) -> Vec<u8> {
     let ids = all.iter().map(|controller| controller.cntlid).filter(|id| *id >= Cntlid(from));
     ControllerList::of(ids).into_inner().into()
 }
+
+/// Whether there is such a structure, as a controller answers that has namespace 1.
+#[cfg(test)]
+pub(crate) fn has(cns: u8) -> bool {
+    use super::exercise::{Host, Line};
+    let target = super::tests::target();
+    let (mut line, _) = Line::admin(&target, 1, &super::tests::nqn("disk"), &Host::number(1));
+    let behind =
+        matches!(Cns(cns), Cns::ACTIVE_NAMESPACES | Cns::ALLOCATED_NAMESPACES | Cns::IO_ACTIVE_NAMESPACES);
+    let command = IdentifyCommand::new(Cns(cns), u32::from(!behind));
+    line.fetch(command.to_sqe(), 4096).status() == Some(Status::SUCCESS)
+}

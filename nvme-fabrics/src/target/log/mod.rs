@@ -50,11 +50,17 @@ const IO_PAGES: &[LogId] = &[
 /// Pages of a discovery controller.
 const DISCOVERY_PAGES: &[LogId] = &[LogId::SUPPORTED, LogId::ERROR, LogId::DISCOVERY];
 
-const fn pages(kind: ControllerKind) -> &'static [LogId] {
+pub(crate) const fn pages(kind: ControllerKind) -> &'static [LogId] {
     match kind {
         ControllerKind::Io => IO_PAGES,
         ControllerKind::Discovery => DISCOVERY_PAGES,
     }
+}
+
+/// Commands Supported and Effects of the NVM command set.
+#[cfg(test)]
+pub(crate) fn command_effects() -> Vec<u8> {
+    effects::commands(0)
 }
 
 /// The data of a Get Log Page command that was checked: as many bytes as it asks for.

@@ -2,10 +2,10 @@
 //!
 //! Each queue has its own [`Attached`] for each namespace, so that what commands count and hold is in memory that no other thread writes to.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
-use super::{Controller, NamespaceState};
+use super::{Controller, Drain, Letter, NamespaceState, lock};
 
 /// What was done with a namespace. One thread adds, any may look.
 #[derive(Debug, Default)]
@@ -46,11 +46,28 @@ pub(crate) struct Attached {
     /// The number of the queue.
     pub(crate) queue: u16,
     pub(crate) totals: Totals,
+    /// The queue is to look at the namespace anew.
+    retired: AtomicBool,
+    /// Who waits until nobody holds this any more.
+    drains: Mutex<Vec<Arc<Drain>>>,
+}
+
+impl Attached {
+    /// Lets a wait end when the commands that have begun are done.
+    pub(crate) fn drain(&self, drain: &Arc<Drain>) {
+        drain.add();
+        lock(&self.drains).push(drain.clone());
+        self.retired.store(true, Ordering::Release);
+        if let Some(mailbox) = lock(&self.controller.queues).io.get(&self.queue) {
+            mailbox.send(Letter::Renew);
+        }
+    }
 }
 
 impl Drop for Attached {
     fn drop(&mut self) {
         self.namespace.detach(&self.totals);
+        lock(&self.drains).drain(..).for_each(|drain| drain.one_done());
     }
 }
 
@@ -87,6 +104,12 @@ impl View {
         self.attached.get(place)
     }
 
+    /// Lets go of what is to be looked at anew.
+    pub(crate) fn forget_retired(&mut self) {
+        self.attached.retain(|attached| !attached.retired.load(Ordering::Acquire));
+        self.generation = None;
+    }
+
     fn renew(&mut self, controller: &Arc<Controller>, queue: u16) {
         let namespaces = controller.subsystem.namespaces();
         let mut before = std::mem::take(&mut self.attached).into_iter().peekable();
@@ -99,6 +122,8 @@ impl View {
                     controller: controller.clone(),
                     queue,
                     totals: Totals::default(),
+                    retired: AtomicBool::new(false),
+                    drains: Mutex::default(),
                 });
                 namespace.attach(&attached);
                 attached

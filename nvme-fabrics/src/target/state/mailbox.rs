@@ -17,6 +17,10 @@ pub(crate) enum Letter {
     Event = 1 << 1,
     /// The keep-alive timer changed.
     KeepAlive = 1 << 2,
+    /// Namespaces are to be looked at anew.
+    Renew = 1 << 3,
+    /// Commands that were waited for are done.
+    Drained = 1 << 4,
 }
 
 /// The mailbox of one connection. Anyone may send; one task reads.

@@ -13,6 +13,7 @@
 mod attached;
 mod changes;
 mod controller;
+mod drain;
 mod errors;
 mod events;
 mod mailbox;
@@ -28,6 +29,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockW
 pub(crate) use attached::{Attached, Totals, View};
 pub(crate) use changes::ChangedNamespaces;
 pub(crate) use controller::{Controller, ControllerKind, Founding};
+pub(crate) use drain::Drain;
 pub(crate) use errors::{ErrorRecord, ErrorRing};
 pub(crate) use events::{Event, Events};
 pub(crate) use mailbox::{Letter, Mailbox};

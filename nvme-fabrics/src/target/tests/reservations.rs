@@ -117,3 +117,43 @@ fn a_host_without_identifier_cannot_register() {
     refused(&register(&mut io, 1), Status::HOST_IDENTIFIER_NOT_INITIALIZED);
     done(&io.fetch(Read::new(1, 0, 0).to_sqe(), 512));
 }
+
+#[test]
+fn preempt_and_abort_waits_for_what_the_other_host_has_begun_and_for_nothing_else() {
+    let target = target();
+    let (_a, mut a, _) = association(&target, 1, &Host::number(1));
+    let (_b, mut b, _) = association(&target, 1, &Host::number(2));
+    done(&register(&mut a, 10));
+    done(&register(&mut b, 20));
+    done(&acquire(&mut a, 10, ReservationType::WRITE_EXCLUSIVE));
+    let first = a.begin(Write::new(1, 0, 0).to_sqe(), 512);
+    let second = a.begin(Read::new(1, 0, 0).to_sqe(), 512);
+    let elsewhere = a.begin(Write::new(3, 0, 0).to_sqe(), 4096);
+    let preempt =
+        ReservationAcquire::new(1, AcquireAction::PREEMPT_AND_ABORT, ReservationType::WRITE_EXCLUSIVE);
+    let outcome = b.bring(preempt.to_sqe(), &ReservationKeys::new(20, 10).encode());
+    let Outcome::Later(tag) = outcome else { panic!("{outcome:?}") };
+    // It holds already: no write gets in any more. Reads do, and are not waited for.
+    assert_eq!(a.notice(), None);
+    refused(&a.bring(Write::new(1, 0, 0).to_sqe(), &[1; 512]), Status::RESERVATION_CONFLICT);
+    let later = a.begin(Read::new(1, 0, 0).to_sqe(), 512);
+    assert_eq!(b.notice(), None);
+    drop(first);
+    assert_eq!(b.notice(), None);
+    assert!(second.finish(&Ok(())).status.is_success());
+    assert_eq!(b.notice(), Some(Notice::Answer(tag, Reply::success())));
+    assert_eq!(b.notice(), None);
+    drop((later, elsewhere));
+    // Nothing is on its way: it is answered at once, or as soon as the other queue has had its turn.
+    done(&register(&mut a, 10));
+    let outcome = b.bring(preempt.to_sqe(), &ReservationKeys::new(20, 10).encode());
+    assert_eq!(a.notice(), None);
+    match outcome {
+        Outcome::Later(tag) => assert_eq!(b.notice(), Some(Notice::Answer(tag, Reply::success()))),
+        other => done(&other),
+    }
+    // A host that has gone with its commands is not waited for.
+    done(&register(&mut a, 10));
+    drop(a);
+    done(&b.bring(preempt.to_sqe(), &ReservationKeys::new(20, 10).encode()));
+}
