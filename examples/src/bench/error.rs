@@ -90,7 +90,7 @@ pub enum BenchError {
         /// The namespace.
         target: String,
         /// Why.
-        source: ConnectError,
+        source: Box<ConnectError>,
     },
     /// The namespace cannot be looked at, or not be left in order.
     #[error("cannot use {target}")]

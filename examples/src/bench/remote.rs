@@ -59,7 +59,8 @@ impl Remote {
             .queues(u16::try_from(queues).unwrap_or(1))
             .queue_size(QUEUE_SIZE);
         let controller = connect.connect().await;
-        let controller = controller.map_err(|source| BenchError::Connect { target: self.name(), source })?;
+        let controller = controller
+            .map_err(|source| BenchError::Connect { target: self.name(), source: Box::new(source) })?;
         let namespace = controller.namespace(self.nsid).await;
         let namespace = namespace.map_err(|source| BenchError::Namespace { target: self.name(), source })?;
         Ok((controller, namespace))

@@ -62,7 +62,7 @@ pub enum SoftStepError {
     NotExported(String),
     /// The connection was refused.
     #[error(transparent)]
-    Connect(#[from] tcp::ConnectError),
+    Connect(Box<tcp::ConnectError>),
     /// A command failed.
     #[error(transparent)]
     Command(#[from] tcp::CommandError),
@@ -80,6 +80,12 @@ pub enum SoftStepError {
     /// A step needs what an earlier one makes.
     #[error("there is no {0} yet")]
     Missing(&'static str),
+}
+
+impl From<tcp::ConnectError> for SoftStepError {
+    fn from(error: tcp::ConnectError) -> Self {
+        Self::Connect(Box::new(error))
+    }
 }
 
 /// What the story has made so far.
