@@ -199,7 +199,7 @@ fn not_being_root(ctx: &mut Ctx) -> Result<(), Failure> {
     for (program, args, wanted) in [
         ("target", &["clear"][..], "root"),
         ("connect", &["-t", "tcp", "-a", "127.0.0.1", "-n", "mysub"][..], "root"),
-        ("discover", &["-a", "127.0.0.1", "-s", "4420"][..], "root"),
+        ("discover", &["-a", "127.0.0.1", "-s", "4420", "--kernel"][..], "root"),
     ] {
         let out = Command::new(program).args(args).uid(65534).gid(65534).output()?;
         let stderr = String::from_utf8_lossy(&out.stderr).into_owned();
