@@ -2,6 +2,7 @@
 
 use nvme_proto::SubsysNqn;
 
+use super::parts::group_id;
 use super::{DiscoveryNqn, Foreign, Policy, Scope, paths};
 use crate::observe::{Observed, ObservedSubsystem, port_id};
 use crate::plan::Warning;
@@ -110,6 +111,35 @@ fn devices(
     if passthru.enabled && passthru.device_path.is_none() && old.is_none_or(|p| p == b"(null)") {
         problems.push(SpecProblem::PassthruWithoutDevice { subsystem: nqn.clone() });
     }
+}
+
+/// Namespaces in ANA groups that a port does not have: neither from the spec nor from before.
+pub(super) fn missing_groups(observed: &Observed, spec: &TargetSpec) -> Vec<Warning> {
+    let mut warnings = Vec::new();
+    for (id, port) in &spec.ports {
+        let there = observed.port(*id);
+        for nqn in &port.subsystems {
+            let Some(subsystem) = spec.subsystems.get(nqn) else { continue };
+            for (nsid, namespace) in &subsystem.namespaces {
+                let group = namespace.settings.number("ana_grpid").and_then(|g| u32::try_from(g).ok());
+                let Some(group) = group.filter(|group| *group != 1) else { continue };
+                let named = port.ana_groups.keys().any(|g| g.number() == group);
+                // Groups that the spec does not speak of were perhaps not read.
+                let old = there.is_some_and(|port| {
+                    port.ana_groups.is_empty() || port.ana_groups.keys().any(|g| group_id(g) == Some(group))
+                });
+                if !named && !old {
+                    warnings.push(Warning::GroupMissing {
+                        subsystem: nqn.clone(),
+                        nsid: *nsid,
+                        group,
+                        port: *id,
+                    });
+                }
+            }
+        }
+    }
+    warnings
 }
 
 /// Hosts with keys that nobody will ask for.

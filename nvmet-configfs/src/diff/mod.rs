@@ -39,7 +39,8 @@ pub fn diff(observed: &Observed, spec: &TargetSpec, policy: &Policy) -> Result<P
     SpecError::from_problems(builder.problems)?;
     let mut steps = builder.steps;
     steps.sort_by_key(|step| step.phase); // stable: within a phase in the order of the objects
-    let warnings = builder.warnings.into_iter().chain(check::unasked_keys(spec)).collect();
+    let unsaid = check::unasked_keys(spec).into_iter().chain(check::missing_groups(observed, spec));
+    let warnings = builder.warnings.into_iter().chain(unsaid).collect();
     Ok(Plan { steps, goal: Goal::Spec(spec.clone(), policy.clone()), warnings })
 }
 

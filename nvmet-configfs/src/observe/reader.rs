@@ -188,8 +188,9 @@ impl Reader<'_> {
             (port.attributes, port.extra) = self.object(path, &depth, &known)?;
         }
         let parts = spec.is_some_and(|spec| !spec.ana_groups.is_empty() || !spec.referrals.is_empty());
+        let grouped = spec.is_some() && self.need.is_some_and(|(spec, _)| uses_groups(spec));
         let removing = spec.is_some() && self.need.is_some_and(|(_, p)| p.foreign == Foreign::Remove);
-        if matches!(depth, Depth::All) || parts || removing {
+        if matches!(depth, Depth::All) || parts || removing || grouped {
             for (group, into) in [("ana_groups", &mut port.ana_groups), ("referrals", &mut port.referrals)] {
                 for (name, path) in self.dirs(&path.at(group))? {
                     if let Some((attributes, _)) = unless_gone(self.object(&path, &Depth::All, &[]))? {
@@ -265,6 +266,12 @@ impl Reader<'_> {
         }
         Ok(links)
     }
+}
+
+/// Whether a namespace is in another ANA group than the one that every port has.
+fn uses_groups(spec: &TargetSpec) -> bool {
+    let mut namespaces = spec.subsystems.values().flat_map(|s| s.namespaces.values());
+    namespaces.any(|n| n.settings.value("ana_grpid").is_some_and(|group| **group != *b"1"))
 }
 
 fn named(fixed: &[&'static str], settings: &Settings) -> Vec<Name> {

@@ -9,7 +9,7 @@ use crate::tree::{Name, RelPath};
 use crate::value::Value;
 
 /// What a plan does to hosts that are connected while it runs. Everything else leaves them alone: new objects, permissions given and
-/// taken, ANA states, referrals, namespaces that are added.
+/// taken, better ANA states, referrals, namespaces that are added.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Disruption {
@@ -47,6 +47,15 @@ pub enum Disruption {
         /// The attribute.
         attr: Name,
     },
+    /// Namespaces cannot be reached through a port any more: the state of their ANA group says so, or the port has the group no longer.
+    /// Hosts with another path move to it; for the others I/O stands still.
+    #[error("namespaces in ANA group {group} cannot be reached through port {port} any more")]
+    GroupEnds {
+        /// Directory name of the port.
+        port: Name,
+        /// Directory name of the group.
+        group: Name,
+    },
     /// Pass-through ends, or starts again with another controller.
     #[error("the controller that {subsystem} passes through goes away")]
     PassthruEnds {
@@ -72,6 +81,11 @@ pub(super) fn of(steps: &[Step]) -> Vec<Disruption> {
 /// Whether a step brings something back, or new, into service.
 fn comes_back(step: &Step) -> bool {
     matches!(step.phase, Phase::Export | Phase::BringOnline)
+}
+
+/// Whether a state of an ANA group lets hosts reach its namespaces.
+fn is_accessible(state: &Value) -> bool {
+    matches!(&**state, b"optimized" | b"non-optimized")
 }
 
 fn one(step: &Step, back: &BTreeSet<&RelPath>) -> Option<Disruption> {
@@ -106,6 +120,15 @@ fn one(step: &Step, back: &BTreeSet<&RelPath>) -> Option<Disruption> {
         }
         (Action::Write { .. }, Object::PassthruAttribute) if step.phase == Phase::EndPassthru => {
             Some(Disruption::PassthruEnds { subsystem: nth(1)? })
+        }
+        (Action::Write { value, .. }, Object::AnaGroupAttribute) => {
+            let was = matches!(&step.undo, Undo::Restore(old) if old.iter().any(|(_, v)| is_accessible(v)));
+            (was && !is_accessible(value)).then_some(Disruption::GroupEnds { port: nth(1)?, group: nth(3)? })
+        }
+        // One that goes with its port is told of by the exports that end.
+        (Action::RemoveDir(_), Object::AnaGroup) if step.phase == Phase::RetirePortPart => {
+            let was = matches!(&step.undo, Undo::Recreate(old) if old.iter().any(|(_, v)| is_accessible(v)));
+            was.then_some(Disruption::GroupEnds { port: nth(1)?, group: nth(3)? })
         }
         // On a subsystem that the plan makes there is nobody yet.
         (Action::Write { attr, .. }, Object::SubsystemAttribute) if step.undo != Undo::Covered => {

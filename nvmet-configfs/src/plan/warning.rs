@@ -1,7 +1,8 @@
 //! What a plan says beside its steps.
 
-use nvme_proto::{HostNqn, SubsysNqn};
+use nvme_proto::{HostNqn, Nsid, SubsysNqn};
 
+use crate::spec::PortId;
 use crate::tree::RelPath;
 
 /// What a plan leaves undone, and what it does that may not be meant.
@@ -29,5 +30,19 @@ pub enum Warning {
         host: HostNqn,
         /// The subsystem.
         subsystem: SubsysNqn,
+    },
+    /// A namespace is in an ANA group that a port which exports it does not have.
+    #[error(
+        "namespace {nsid} of {subsystem} is in ANA group {group}, which port {port} does not have: it cannot be reached there"
+    )]
+    GroupMissing {
+        /// The subsystem.
+        subsystem: SubsysNqn,
+        /// The namespace.
+        nsid: Nsid,
+        /// Its group.
+        group: u32,
+        /// The port.
+        port: PortId,
     },
 }
