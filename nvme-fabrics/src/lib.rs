@@ -56,6 +56,9 @@ pub use kernel::disconnect::{
     plan_disconnect,
 };
 pub use kernel::errno::Errno;
+#[cfg(target_os = "linux")]
+pub use kernel::events::EventSocket;
+pub use kernel::events::{Change, Event, EventError};
 pub use kernel::log::{KernelLog, NoLog, Rejection};
 pub use kernel::modules;
 pub use kernel::names::{ControllerName, GenericName, NameError, NamespaceName, PathName, SubsystemName};
@@ -64,7 +67,8 @@ pub use kernel::sysfs::{
     NamespacePath, ScanError, Subsystem, Sysfs,
 };
 pub use kernel::wait::{
-    WaitError, WhichNamespace, wait_for_namespace, wait_for_namespaces, wait_gone, wait_live,
+    Cancel, Patience, WaitError, WhichNamespace, wait_for_namespace, wait_for_namespaces, wait_gone,
+    wait_live,
 };
 #[cfg(any(feature = "tokio", feature = "soft-target"))]
 pub use net::BusyPoll;

@@ -6,6 +6,7 @@
 //! | [`device`] | the device that makes controllers | any |
 //! | [`disconnect`] | controllers to nothing, safely | any (sysfs) |
 //! | [`errno`] | the kernel's error numbers in words | any |
+//! | [`events`] | what changes, as the kernel announces it | any; listening on Linux |
 //! | `ioctl` | admin commands through `/dev/nvmeN` | Linux |
 //! | [`log`] | the kernel log as a source of reasons | any; `/dev/kmsg` on Linux |
 //! | [`modules`] | whether a kernel module is there | any; loading on Linux |
@@ -21,6 +22,7 @@ pub mod connect;
 pub mod device;
 pub mod disconnect;
 pub mod errno;
+pub mod events;
 #[cfg(target_os = "linux")]
 pub mod ioctl;
 pub mod log;

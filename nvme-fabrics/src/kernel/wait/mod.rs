@@ -6,17 +6,19 @@
 //! | [`wait_for_namespace`], [`wait_for_namespaces`] | block devices: the scan for namespaces runs after connect has returned |
 //! | [`wait_gone`] | a controller to disappear |
 //!
-//! All look at sysfs in short, growing pauses (1 ms to 50 ms) until the time is up; none waits longer than it must.
+//! All look at sysfs whenever the kernel announces that something has changed, and every half a second besides; where events cannot be had or are not about
+//! the tree that is looked at, in short, growing pauses (1 ms to 50 ms). None waits longer than it must, and all can be stopped: see [`Patience`].
 
-use std::time::{Duration, Instant};
+mod patience;
+
+use std::time::Duration;
+
+pub(crate) use patience::poll;
+pub use patience::{Cancel, Patience};
+use patience::{Ended, look_until};
 
 use super::names::{ControllerName, NamespaceName};
 use super::sysfs::{Controller, ControllerState, Namespace, Subsystem, Sysfs};
-
-/// First pause between two looks; doubled each time.
-const FIRST_PAUSE: Duration = Duration::from_millis(1);
-/// Longest pause between two looks.
-const LONGEST_PAUSE: Duration = Duration::from_millis(50);
 
 /// What was waited for did not happen.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -51,6 +53,12 @@ pub enum WaitError {
         found: Vec<NamespaceName>,
         /// How long was waited.
         after: Duration,
+    },
+    /// The wait was stopped by its [`Cancel`].
+    #[error("stopped waiting for {controller}")]
+    Cancelled {
+        /// The controller.
+        controller: ControllerName,
     },
     /// The controller is still there.
     #[error("{controller} is `{state}` and not gone after {}", seconds(*.after))]
@@ -101,23 +109,6 @@ pub enum WhichNamespace {
     Nsid(u32),
 }
 
-/// Looks until there is an answer or the time is up; the last look is made at the end of the time.
-pub(crate) fn poll<T>(timeout: Duration, mut look: impl FnMut() -> Option<T>) -> Option<T> {
-    let start = Instant::now();
-    let mut pause = FIRST_PAUSE;
-    loop {
-        if let Some(answer) = look() {
-            return Some(answer);
-        }
-        let left = timeout.saturating_sub(start.elapsed());
-        if left.is_zero() {
-            return None;
-        }
-        std::thread::sleep(pause.min(left));
-        pause = pause.saturating_mul(2).min(LONGEST_PAUSE);
-    }
-}
-
 /// Waits until the controller is live.
 ///
 /// # Errors
@@ -125,10 +116,11 @@ pub(crate) fn poll<T>(timeout: Duration, mut look: impl FnMut() -> Option<T>) ->
 pub fn wait_live(
     sysfs: &Sysfs,
     controller: ControllerName,
-    timeout: Duration,
+    patience: impl Into<Patience>,
 ) -> Result<Controller, WaitError> {
+    let patience = patience.into();
     let mut last = None;
-    poll(timeout, || match still_coming(sysfs, controller) {
+    look_until(sysfs, &patience, || match still_coming(sysfs, controller) {
         Ok(c) if c.state.is_live() => Some(Ok(c)),
         Ok(c) => {
             last = Some(c.state);
@@ -136,9 +128,9 @@ pub fn wait_live(
         }
         Err(gone) => Some(Err(gone)),
     })
-    .unwrap_or_else(|| {
+    .unwrap_or_else(|ended| {
         let state = last.unwrap_or_else(|| ControllerState::new(""));
-        Err(WaitError::NotLive { controller, state, after: timeout })
+        Err(ended.or(controller, WaitError::NotLive { controller, state, after: patience.timeout() }))
     })
 }
 
@@ -150,7 +142,7 @@ pub fn wait_for_namespace(
     sysfs: &Sysfs,
     controller: ControllerName,
     which: WhichNamespace,
-    timeout: Duration,
+    patience: impl Into<Patience>,
 ) -> Result<Namespace, WaitError> {
     let missing = match which {
         WhichNamespace::Any => Vec::new(),
@@ -160,7 +152,7 @@ pub fn wait_for_namespace(
         WhichNamespace::Any => true,
         WhichNamespace::Nsid(nsid) => n.nsid == nsid,
     };
-    wait_until(sysfs, controller, timeout, &missing, |found| {
+    wait_until(sysfs, controller, &patience.into(), &missing, |found| {
         found.iter().filter(|n| ready(n)).min_by_key(|n| n.nsid).cloned()
     })
 }
@@ -173,9 +165,9 @@ pub fn wait_for_namespaces(
     sysfs: &Sysfs,
     controller: ControllerName,
     nsids: &[u32],
-    timeout: Duration,
+    patience: impl Into<Patience>,
 ) -> Result<Vec<Namespace>, WaitError> {
-    wait_until(sysfs, controller, timeout, nsids, |found| {
+    wait_until(sysfs, controller, &patience.into(), nsids, |found| {
         nsids.iter().map(|nsid| found.iter().find(|n| n.nsid == *nsid).cloned()).collect()
     })
 }
@@ -183,22 +175,23 @@ pub fn wait_for_namespaces(
 fn wait_until<T>(
     sysfs: &Sysfs,
     controller: ControllerName,
-    timeout: Duration,
+    patience: &Patience,
     wanted: &[u32],
     enough: impl Fn(&[Namespace]) -> Option<T>,
 ) -> Result<T, WaitError> {
     let mut last: Vec<Namespace> = Vec::new();
-    poll(timeout, || {
+    look_until(sysfs, patience, || {
         if let Err(gone) = still_coming(sysfs, controller) {
             return Some(Err(gone));
         }
         last = ready_namespaces(sysfs, controller);
         enough(&last).map(Ok)
     })
-    .unwrap_or_else(|| {
+    .unwrap_or_else(|ended| {
         let missing = wanted.iter().filter(|nsid| !last.iter().any(|n| n.nsid == **nsid)).copied().collect();
         let found = last.iter().map(|n| n.name).collect();
-        Err(WaitError::NoNamespace { controller, missing, found, after: timeout })
+        let after = patience.timeout();
+        Err(ended.or(controller, WaitError::NoNamespace { controller, missing, found, after }))
     })
 }
 
@@ -224,20 +217,41 @@ fn still_coming(sysfs: &Sysfs, controller: ControllerName) -> Result<Controller,
 ///
 /// # Errors
 /// [`WaitError::StillThere`] when the time is up.
-pub fn wait_gone(sysfs: &Sysfs, connection: &Controller, timeout: Duration) -> Result<(), WaitError> {
+pub fn wait_gone(
+    sysfs: &Sysfs,
+    connection: &Controller,
+    patience: impl Into<Patience>,
+) -> Result<(), WaitError> {
+    let patience = patience.into();
+    let controller = connection.name;
     let mut last = connection.state.clone();
-    poll(timeout, || match Controller::read(sysfs, connection.name) {
+    look_until(sysfs, &patience, || match Controller::read(sysfs, connection.name) {
         Some(now) if now.is_same_connection(connection) => {
             last = now.state;
             None
         }
         _ => Some(()),
     })
-    .ok_or(WaitError::StillThere { controller: connection.name, state: last, after: timeout })
+    .map_err(|ended| {
+        let after = patience.timeout();
+        ended.or(controller, WaitError::StillThere { controller, state: last, after })
+    })
+}
+
+impl Ended {
+    /// The error of a wait that ended so: `late` when the time was up.
+    fn or(self, controller: ControllerName, late: WaitError) -> WaitError {
+        match self {
+            Self::TimeUp => late,
+            Self::Cancelled => WaitError::Cancelled { controller },
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Instant;
+
     use super::super::sysfs::fixture::{Fixture, TCP};
     use super::*;
 
@@ -325,6 +339,22 @@ mod tests {
         f.file("sys/class/nvme/nvme0/state", "connecting");
         let error = wait_live(&f.sysfs(), NVME0, SHORT).unwrap_err();
         assert!(error.to_string().contains("`connecting` and not live"), "{error}");
+    }
+
+    #[test]
+    fn every_wait_can_be_stopped() {
+        let f = Fixture::guide();
+        f.file("sys/class/nvme/nvme0/state", "connecting");
+        let stop = Cancel::new();
+        stop.cancel();
+        let patience = || Patience::new(Duration::from_secs(600)).cancelled_by(&stop);
+        let stopped = WaitError::Cancelled { controller: NVME0 };
+        let connection = Controller::read(&f.sysfs(), NVME0).unwrap();
+        assert_eq!(wait_live(&f.sysfs(), NVME0, patience()), Err(stopped.clone()));
+        assert_eq!(wait_gone(&f.sysfs(), &connection, patience()), Err(stopped.clone()));
+        let which = WhichNamespace::Nsid(9);
+        assert_eq!(wait_for_namespace(&f.sysfs(), NVME0, which, patience()), Err(stopped.clone()));
+        assert_eq!(wait_for_namespaces(&f.sysfs(), NVME0, &[9], patience()), Err(stopped));
     }
 
     #[test]
