@@ -9,6 +9,7 @@ mod errno;
 mod error;
 #[cfg(feature = "serde")]
 pub mod file;
+pub mod handle;
 mod hint;
 #[cfg(target_os = "linux")]
 pub mod kernel;
@@ -34,6 +35,7 @@ pub use attr::{ATTRIBUTES, Attribute, Effect, Mode, Since, ValueFault, ValueKind
 pub use diff::{Consent, DiscoveryNqn, Foreign, Policy, Scope, Unknown, diff, diff_withdraw};
 pub use errno::Errno;
 pub use error::Error;
+pub use handle::HandleError;
 pub use object::Object;
 pub use observe::{
     Attributes, LinkTarget, Observed, ObservedHost, ObservedNamespace, ObservedPort, ObservedSubsystem,
@@ -43,10 +45,10 @@ pub use plan::{Action, Disruption, Phase, Plan, Step, Warning};
 #[cfg(target_os = "linux")]
 pub use preflight::{DeviceFault, DeviceProblem, PreflightError, preflight};
 pub use spec::{
-    AnaGroupId, AnaGroupIdError, AnaState, AnaStateError, Buffering, DevicePath, DevicePathError, HostAccess,
-    HostSpec, Model, NamespaceSpec, Nguid, NguidError, NsUuid, NsUuidError, OtherAddress, PassthruSpec,
-    PortId, PortIdError, PortSpec, PortTransport, ReferralSpec, Serial, SettingError, Settings, SpecError,
-    SpecProblem, SubsystemSpec, TargetSpec, TextError,
+    AnaGroupId, AnaGroupIdError, AnaState, AnaStateError, Buffering, DevicePath, DevicePathError, Firmware,
+    HostAccess, HostSpec, Model, NamespaceSpec, Nguid, NguidError, NsUuid, NsUuidError, OtherAddress,
+    PassthruSpec, PortId, PortIdError, PortSpec, PortTransport, ReferralSpec, Serial, SettingError, Settings,
+    SpecError, SpecProblem, SubsystemSpec, TargetSpec, TextError,
 };
 pub use tree::{Entry, Name, NodeKind, Op, RelPath, RelPathError, Tree, TreeError, dump};
 #[cfg(feature = "testing")]

@@ -29,7 +29,7 @@ pub use port::{OtherAddress, PortId, PortIdError, PortSpec, PortTransport};
 pub use problem::{SpecError, SpecProblem};
 pub use referral::ReferralSpec;
 pub use settings::{SettingError, Settings};
-pub use subsystem::{HostAccess, Model, Serial, SubsystemSpec, TextError};
+pub use subsystem::{Firmware, HostAccess, Model, Serial, SubsystemSpec, TextError};
 
 /// Most namespaces of a subsystem. Source: `drivers/nvme/target/nvmet.h:NVMET_MAX_NAMESPACES`.
 pub const MAX_NAMESPACES: usize = 1024;

@@ -121,7 +121,7 @@ impl SubsystemSpec {
     }
 }
 
-/// Why a text cannot be a serial number or a model.
+/// Why a text cannot be a serial number, a model or a firmware revision.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TextError {
@@ -209,6 +209,12 @@ ascii_field!(
     #[doc(alias = "MN")]
     Model,
     40
+);
+ascii_field!(
+    /// A firmware revision: 1 to 8 printable ASCII characters, not ending in a blank.
+    #[doc(alias = "FR")]
+    Firmware,
+    8
 );
 
 #[cfg(test)]
