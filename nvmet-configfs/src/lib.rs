@@ -36,6 +36,7 @@ pub use diff::{Consent, DiscoveryNqn, Foreign, Policy, Scope, Unknown, diff, dif
 pub use errno::Errno;
 pub use error::Error;
 pub use handle::HandleError;
+pub use hint::{Hint, hints};
 pub use object::Object;
 pub use observe::{
     Attributes, LinkTarget, Observed, ObservedHost, ObservedNamespace, ObservedPort, ObservedSubsystem,

@@ -3,6 +3,7 @@
 //! Each takes bytes, makes inputs from them, and panics when the property does not hold.
 
 mod agree;
+mod mistakes;
 mod specs;
 
 use crate::observe::observe;
@@ -12,6 +13,7 @@ use crate::{Consent, Errno, Error, Foreign, Policy, reconcile};
 use specs::{Controller, spec};
 
 pub use agree::{Disagreement, agree};
+pub use mistakes::{Mistake, mistakes};
 
 /// What the property needs to go on. Here and nowhere else in this crate a failure is a panic.
 trait Must<T> {

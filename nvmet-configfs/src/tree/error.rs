@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::errno::Errno;
-use crate::hint;
+use crate::hint::{self, Hint};
 use crate::tree::{Op, RelPath};
 
 /// A verb failed: which one, on which object, with which error number, and what can be done.
@@ -50,6 +50,11 @@ impl TreeError {
 
     /// What is likely wrong and what to do, when this failure is a known one.
     pub fn hint(&self) -> Option<&'static str> {
+        self.explanation().map(|row| row.text)
+    }
+
+    /// The row of [the table](crate::hints) that speaks of this failure.
+    pub fn explanation(&self) -> Option<&'static Hint> {
         hint::lookup(self.op, &self.path, self.target.as_ref(), self.errno)
     }
 }

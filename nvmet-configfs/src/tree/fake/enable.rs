@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use super::{Device, FakeKernel, MAX_NAMESPACES, State};
+use super::{Device, FakeKernel, MAX_NAMESPACES, Node, State};
 use crate::errno::Errno;
 use crate::text;
 use crate::tree::{Name, RelPath};
@@ -21,10 +21,12 @@ impl State {
         {
             return Ok(());
         }
-        let enabled: Vec<RelPath> = {
-            let names = self.dir(&group)?.nodes.keys().map(|n| group.join(n));
-            names.filter(|ns| self.value(ns, "enable") == b"1").collect()
+        let is_enabled = |node: &Node| {
+            let Node::Dir(dir) = node else { return false };
+            matches!(dir.nodes.get(&Name::fixed("enable")), Some(Node::Attr(on)) if on == b"1")
         };
+        let nodes = self.dir(&group)?.nodes.iter();
+        let enabled: Vec<&Name> = nodes.filter(|(_, node)| is_enabled(node)).map(|(name, _)| name).collect();
         if self.kernel < FakeKernel::V7_3 && enabled.len() >= MAX_NAMESPACES {
             return Err(Errno::EMFILE);
         }
@@ -34,7 +36,7 @@ impl State {
         }
         let buffered = self.value(namespace, "buffered_io") == b"1";
         match self.devices.get(path) {
-            None => return Err(Errno::ENOENT),
+            None => return Err(self.missing(path)),
             Some(Device::ReadOnlyBlock) => return Err(Errno::EACCES),
             Some(Device::Directory) => return Err(Errno::EISDIR),
             Some(Device::Character) => return Err(Errno::EINVAL),
@@ -43,12 +45,22 @@ impl State {
             }
             Some(Device::Block | Device::File | Device::TmpfsFile) => {}
         }
-        let id = |ns: &RelPath| ns.file_name().and_then(|n| text::unsigned(n.as_bytes(), 0xffff_ffff).ok());
-        if enabled.iter().any(|other| id(other) == id(namespace)) {
+        let id = |name: &Name| text::unsigned(name.as_bytes(), 0xffff_ffff).ok();
+        let own = namespace.file_name();
+        if enabled.iter().any(|other| own.as_ref().is_some_and(|own| id(other) == id(own))) {
             return Err(Errno::EBUSY);
         }
         self.set(namespace, &Name::fixed("enable"), "1");
         Ok(())
+    }
+
+    /// What looking up a path answers when nothing is there: a part of it may be no directory.
+    fn missing(&self, path: &[u8]) -> Errno {
+        let is_file = |(device, kind): (&Vec<u8>, &Device)| {
+            *kind != Device::Directory
+                && path.strip_prefix(device.as_slice()).is_some_and(|r| r.starts_with(b"/"))
+        };
+        if self.devices.iter().any(is_file) { Errno::ENOTDIR } else { Errno::ENOENT }
     }
 
     /// `core.c:nvmet_enable_port`. The kernel may have rewritten parameters even when this fails.

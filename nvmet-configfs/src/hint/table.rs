@@ -1,77 +1,36 @@
-//! What the kernel's error numbers mean here, and what to do: one table.
-//!
-//! nvmet answers most mistakes with `EINVAL` and says the reason, if at all, only in the kernel log. Each row below is
-//! such an answer, seen on a real kernel, with the kernel function that gives it.
+//! The rows, object by object.
 
+use super::Hint;
 use crate::errno::Errno;
-use crate::object::Object;
-use crate::tree::{Op, RelPath};
-
-/// What the target of a link has to be for a row to apply.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Target {
-    Any,
-    Host,
-    Port,
-}
-
-struct Row {
-    op: Op,
-    object: Object,
-    /// Last name of the path; empty for any.
-    name: &'static str,
-    target: Target,
-    errno: Errno,
-    hint: &'static str,
-    /// The kernel function that answers so (`drivers/nvme/target/` unless it says otherwise).
-    #[cfg_attr(not(test), allow(dead_code))]
-    source: &'static str,
-}
+use crate::object::Object as O;
+use crate::tree::Op;
 
 const fn row(
     op: Op,
-    object: Object,
+    object: O,
     name: &'static str,
     errno: Errno,
-    hint: &'static str,
+    text: &'static str,
     source: &'static str,
-) -> Row {
-    Row { op, object, name, target: Target::Any, errno, hint, source }
+) -> Hint {
+    Hint { op, object: Some(object), name, target: None, errno, text, source }
 }
 
-const fn link(object: Object, target: Target, errno: Errno, hint: &'static str, source: &'static str) -> Row {
-    Row { op: Op::Symlink, object, name: "", target, errno, hint, source }
+/// A link to a target of a certain kind.
+const fn link(object: O, target: O, errno: Errno, text: &'static str, source: &'static str) -> Hint {
+    Hint { op: Op::Symlink, object: Some(object), name: "", target: Some(target), errno, text, source }
 }
 
-/// The hint for a failure, if it is a known one. The first row that applies wins.
-pub(crate) fn lookup(op: Op, path: &RelPath, target: Option<&RelPath>, errno: Errno) -> Option<&'static str> {
-    let object = Object::of(path);
-    let name = path.file_name();
-    let target = target.map(Object::of);
-    TABLE
-        .iter()
-        .find(|row| {
-            row.op == op
-                && row.object == object
-                && row.errno == errno
-                && (row.name.is_empty() || name.as_ref().is_some_and(|n| n.as_bytes() == row.name.as_bytes()))
-                && match row.target {
-                    Target::Any => true,
-                    Target::Host => target == Some(Object::Host),
-                    Target::Port => target == Some(Object::Port),
-                }
-        })
-        .or_else(|| GENERAL.iter().find(|row| row.op == op && row.errno == errno))
-        .map(|row| row.hint)
+/// Whatever the object.
+const fn any(op: Op, errno: Errno, text: &'static str, source: &'static str) -> Hint {
+    Hint { op, object: None, name: "", target: None, errno, text, source }
 }
-
-use Object as O;
 
 const ROOT: &str = "only root can change the target (in `sudo echo 1 > file` it is not root who opens the file: use a root shell, or \
                     `echo 1 | sudo tee file`)";
 
 #[rustfmt::skip]
-const TABLE: &[Row] = &[
+pub(super) const TABLE: &[Hint] = &[
     // ---- objects ----
     row(Op::Mkdir, O::MisspeltNamespaces, "", Errno::EPERM,
         "the directory is called `namespaces` (plural) and the kernel makes it together with the subsystem",
@@ -102,6 +61,8 @@ const TABLE: &[Row] = &[
     row(Op::Mkdir, O::Port, "", Errno::EEXIST,
         "a port of this number exists; another tool may have made it just now", "fs/namei.c:filename_create"),
     row(Op::Mkdir, O::AnaGroup, "", Errno::EINVAL,
+        "an ANA group id is a number from 2 to 127 (1 is always there)", "configfs.c:nvmet_ana_groups_make_group"),
+    row(Op::Mkdir, O::AnaGroup, "", Errno::ERANGE,
         "an ANA group id is a number from 2 to 127 (1 is always there)", "configfs.c:nvmet_ana_groups_make_group"),
     row(Op::Mkdir, O::AllowedHost, "", Errno::EPERM,
         "hosts are permitted by a link to `hosts/…`, not by a directory", "fs/configfs/dir.c:configfs_mkdir"),
@@ -136,6 +97,8 @@ const TABLE: &[Row] = &[
         "1 to 8 printable ASCII characters, and fixed once a host has connected", "configfs.c:nvmet_subsys_attr_firmware_store"),
     row(Op::Write, O::SubsystemAttribute, "attr_ieee_oui", Errno::EINVAL,
         "a number below 0x1000000, and fixed once a host has connected", "configfs.c:nvmet_subsys_attr_ieee_oui_store"),
+    row(Op::Write, O::SubsystemAttribute, "attr_ieee_oui", Errno::ERANGE,
+        "a number below 0x1000000", "configfs.c:nvmet_subsys_attr_ieee_oui_store"),
     row(Op::Write, O::SubsystemAttribute, "attr_cntlid_min", Errno::EINVAL,
         "a decimal number from 1 to 65535, not above `attr_cntlid_max` (below it up to Linux 6.6)",
         "configfs.c:nvmet_subsys_attr_cntlid_min_store"),
@@ -168,6 +131,8 @@ const TABLE: &[Row] = &[
         "the device is read-only, or lies on a mount with `nodev`", "io-cmd-bdev.c:nvmet_bdev_ns_enable"),
     row(Op::Write, O::NamespaceAttribute, "enable", Errno::EROFS,
         "the file lies on a read-only file system", "io-cmd-file.c:nvmet_file_ns_enable"),
+    row(Op::Write, O::NamespaceAttribute, "enable", Errno::ETXTBSY,
+        "the file is a program that runs, or swap", "io-cmd-file.c:nvmet_file_ns_enable"),
     row(Op::Write, O::NamespaceAttribute, "enable", Errno::ENXIO,
         "the device node has no driver behind it", "io-cmd-bdev.c:nvmet_bdev_ns_enable"),
     row(Op::Write, O::NamespaceAttribute, "enable", Errno::EBUSY,
@@ -187,6 +152,8 @@ const TABLE: &[Row] = &[
     row(Op::Write, O::NamespaceAttribute, "device_nguid", Errno::EINVAL,
         "an NGUID is 32 hexadecimal digits", "configfs.c:nvmet_ns_device_nguid_store"),
     row(Op::Write, O::NamespaceAttribute, "ana_grpid", Errno::EINVAL,
+        "an ANA group id is a number from 1 to 127", "configfs.c:nvmet_ns_ana_grpid_store"),
+    row(Op::Write, O::NamespaceAttribute, "ana_grpid", Errno::ERANGE,
         "an ANA group id is a number from 1 to 127", "configfs.c:nvmet_ns_ana_grpid_store"),
     row(Op::Write, O::NamespaceAttribute, "revalidate_size", Errno::EINVAL,
         "only 1 can be written, and only while the namespace is enabled", "configfs.c:nvmet_ns_revalidate_size_store"),
@@ -235,14 +202,23 @@ const TABLE: &[Row] = &[
         "the port is in service: remove the links below its `subsystems` first", "configfs.c:nvmet_is_port_enabled"),
     row(Op::Write, O::PortAttribute, "", Errno::ENOENT,
         "this kernel has no such attribute, or the port is not there", "fs/configfs/dir.c:configfs_lookup"),
+    row(Op::Write, O::ReferralAttribute, "addr_trtype", Errno::EINVAL,
+        "one of tcp, rdma, fc, loop (and pci since Linux 6.14), in lower case", "configfs.c:nvmet_addr_trtype_store"),
+    row(Op::Write, O::ReferralAttribute, "addr_adrfam", Errno::EINVAL,
+        "one of ipv4, ipv6, ib, fc, loop", "configfs.c:nvmet_addr_adrfam_store"),
+    row(Op::Write, O::ReferralAttribute, "addr_treq", Errno::EINVAL,
+        "one of `not specified`, `required`, `not required`", "configfs.c:nvmet_addr_treq_store"),
+    row(Op::Write, O::ReferralAttribute, "enable", Errno::EINVAL, "0 or 1", "configfs.c:nvmet_referral_enable_store"),
+    row(Op::Write, O::ReferralAttribute, "", Errno::ENOENT,
+        "this kernel has no such attribute, or the referral is not there", "fs/configfs/dir.c:configfs_lookup"),
     row(Op::Write, O::ReferralAttribute, "addr_portid", Errno::EINVAL,
         "a port id is a number from 0 to 65535", "configfs.c:nvmet_addr_portid_store"),
     row(Op::Write, O::ReferralAttribute, "", Errno::EACCES,
         "the referral is enabled: write 0 to its `enable` first", "configfs.c:nvmet_is_port_enabled"),
-    link(O::Export, Target::Host, Errno::EINVAL,
+    link(O::Export, O::Host, Errno::EINVAL,
         "a host NQN cannot stand where a subsystem NQN is meant: export the subsystem, and permit the host by a link in \
          the subsystem's `allowed_hosts`", "configfs.c:nvmet_port_subsys_allow_link"),
-    link(O::Export, Target::Port, Errno::EINVAL,
+    link(O::Export, O::Port, Errno::EINVAL,
         "only a subsystem (below `subsystems/`) can be exported", "configfs.c:nvmet_port_subsys_allow_link"),
     row(Op::Symlink, O::Export, "", Errno::EINVAL,
         "the port cannot be taken into service: its `addr_trtype` must be set and its transport's module loadable \
@@ -286,6 +262,9 @@ const TABLE: &[Row] = &[
     // ---- pass-through ----
     row(Op::Write, O::PassthruAttribute, "admin_timeout", Errno::EINVAL, "a number", "configfs.c:nvmet_passthru_admin_timeout_store"),
     row(Op::Write, O::PassthruAttribute, "io_timeout", Errno::EINVAL, "a number", "configfs.c:nvmet_passthru_io_timeout_store"),
+    row(Op::Write, O::PassthruAttribute, "clear_ids", Errno::EINVAL, "a number", "configfs.c:nvmet_passthru_clear_ids_store"),
+    row(Op::Write, O::PassthruAttribute, "device_path", Errno::EINVAL,
+        "a path must not be empty", "configfs.c:nvmet_passthru_device_path_store"),
     row(Op::Write, O::PassthruAttribute, "", Errno::ENOENT,
         "this kernel was built without pass-through (CONFIG_NVME_TARGET_PASSTHRU), or the subsystem is not there",
         "configfs.c:nvmet_add_passthru_group"),
@@ -306,117 +285,37 @@ const TABLE: &[Row] = &[
         "the target is not there: modprobe nvmet-tcp", "configfs.c:nvmet_init_configfs"),
 ];
 
+/// What holds for objects that have no row of their own.
 #[rustfmt::skip]
-const GENERAL: &[Row] = &[
-    row(Op::Mkdir, O::Unknown, "", Errno::EPERM,
+pub(super) const GENERAL: &[Hint] = &[
+    any(Op::Mkdir, Errno::EPERM,
         "no objects can be made here: the kernel makes all directories itself but those below `hosts`, `subsystems`, \
          `namespaces`, `ports`, `referrals` and `ana_groups`", "fs/configfs/dir.c:configfs_mkdir"),
-    row(Op::Mkdir, O::Unknown, "", Errno::EEXIST,
+    any(Op::Mkdir, Errno::EEXIST,
         "it is there already; another tool may have made it just now", "fs/namei.c:filename_create"),
-    row(Op::Mkdir, O::Unknown, "", Errno::ENAMETOOLONG, "a name has at most 255 bytes", "fs/configfs/dir.c:configfs_lookup"),
-    row(Op::Mkdir, O::Unknown, "", Errno::EACCES, ROOT, "fs/namei.c:may_create"),
-    row(Op::Rmdir, O::Unknown, "", Errno::EACCES, ROOT, "fs/namei.c:may_delete"),
-    row(Op::Symlink, O::Unknown, "", Errno::EACCES, ROOT, "fs/namei.c:may_create"),
-    row(Op::Unlink, O::Unknown, "", Errno::EACCES, ROOT, "fs/namei.c:may_delete"),
-    row(Op::Rmdir, O::Unknown, "", Errno::EPERM,
+    any(Op::Mkdir, Errno::ENAMETOOLONG, "a name has at most 255 bytes", "fs/configfs/dir.c:configfs_lookup"),
+    any(Op::Mkdir, Errno::EACCES, ROOT, "fs/namei.c:may_create"),
+    any(Op::Rmdir, Errno::EACCES, ROOT, "fs/namei.c:may_delete"),
+    any(Op::Symlink, Errno::EACCES, ROOT, "fs/namei.c:may_create"),
+    any(Op::Unlink, Errno::EACCES, ROOT, "fs/namei.c:may_delete"),
+    any(Op::Rmdir, Errno::EPERM,
         "this directory was made by the kernel and goes with its parent", "fs/configfs/dir.c:configfs_rmdir"),
-    row(Op::Rmdir, O::Unknown, "", Errno::EINTR,
+    any(Op::Rmdir, Errno::EINTR,
         "interrupted by a signal; it can be tried again", "fs/configfs/dir.c:configfs_rmdir"),
-    row(Op::Symlink, O::Unknown, "", Errno::EPERM,
+    any(Op::Symlink, Errno::EPERM,
         "links can only be made below `allowed_hosts` and a port's `subsystems`, to objects of this tree",
         "fs/configfs/symlink.c:configfs_symlink"),
-    row(Op::Write, O::Unknown, "", Errno::EFAULT,
+    any(Op::Write, Errno::EFAULT,
         "an empty value cannot be written (since Linux 5.15)", "fs/configfs/file.c:fill_write_buffer"),
-    row(Op::Write, O::Unknown, "", Errno::EFBIG,
+    any(Op::Write, Errno::EFBIG,
         "the kernel took only a part: a value has at most 4095 bytes", "fs/configfs/file.c:fill_write_buffer"),
-    row(Op::Write, O::Unknown, "", Errno::EACCES, ROOT, "fs/namei.c:may_open"),
-    row(Op::Unlink, O::Unknown, "", Errno::EPERM,
+    any(Op::Write, Errno::EACCES, ROOT, "fs/namei.c:may_open"),
+    any(Op::Unlink, Errno::EPERM,
         "attributes cannot be removed, they go with their object", "fs/configfs/inode.c"),
-    row(Op::Unlink, O::Unknown, "", Errno::EISDIR,
+    any(Op::Unlink, Errno::EISDIR,
         "this is a directory: remove it as one", "fs/namei.c:do_unlinkat"),
+    any(Op::Rmdir, Errno::ENOTDIR,
+        "this is an attribute or a link, no directory: a link is removed as one, an attribute goes with its object", "fs/namei.c:do_rmdir"),
+    any(Op::Symlink, Errno::ENOTDIR,
+        "links point to an object, a directory below `hosts/` or `subsystems/`", "fs/configfs/symlink.c:get_target"),
 ];
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn hint(op: Op, path: &str, target: Option<&str>, errno: Errno) -> &'static str {
-        let target = target.map(|t| RelPath::new(t).unwrap());
-        lookup(op, &RelPath::new(path).unwrap(), target.as_ref(), errno).unwrap_or("")
-    }
-
-    #[test]
-    fn every_row_names_its_source_and_can_be_reached() {
-        for (i, row) in TABLE.iter().enumerate() {
-            assert!(row.source.contains(".c"), "{}", row.source);
-            assert!(!row.hint.ends_with('.'), "{}", row.hint);
-            let shadow = TABLE[..i].iter().find(|earlier| {
-                earlier.op == row.op
-                    && earlier.object == row.object
-                    && earlier.errno == row.errno
-                    && (earlier.name.is_empty() || earlier.name == row.name)
-                    && (earlier.target == Target::Any || earlier.target == row.target)
-            });
-            assert!(
-                shadow.is_none(),
-                "{:?} {:?} {} {:?} is shadowed",
-                row.op,
-                row.object,
-                row.name,
-                row.errno
-            );
-        }
-    }
-
-    #[test]
-    fn explains_the_singular_directory() {
-        assert!(hint(Op::Mkdir, "subsystems/mysub/namespace", None, Errno::EPERM).contains("plural"));
-        assert!(
-            hint(Op::Mkdir, "subsystems/mysub/namespace/1", None, Errno::ENOENT).contains("namespaces/1")
-        );
-        assert!(
-            hint(Op::Write, "subsystems/mysub/namespace/1/enable", None, Errno::ENOENT).contains("plural")
-        );
-    }
-
-    #[test]
-    fn explains_namespaces() {
-        let enable = "subsystems/mysub/namespaces/1/enable";
-        assert!(hint(Op::Write, enable, None, Errno::EINVAL).contains("device_path"));
-        assert!(hint(Op::Write, enable, None, Errno::ENOENT).contains("names nothing"));
-        assert!(hint(Op::Write, enable, None, Errno::EISDIR).contains("directory"));
-        let path = "subsystems/mysub/namespaces/1/device_path";
-        assert!(hint(Op::Write, path, None, Errno::EBUSY).contains("enable"));
-        assert!(
-            hint(Op::Write, "subsystems/mysub/namespaces/1/buffered_io", None, Errno::EINVAL)
-                .contains("enabled")
-        );
-        assert!(hint(Op::Mkdir, "subsystems/mysub/namespaces/0", None, Errno::EINVAL).contains("4294967294"));
-    }
-
-    #[test]
-    fn explains_a_host_nqn_in_place_of_a_subsystem_nqn() {
-        let link = "ports/1/subsystems/h";
-        assert!(hint(Op::Symlink, link, Some("hosts/h"), Errno::EINVAL).contains("host NQN cannot stand"));
-        assert!(hint(Op::Symlink, link, Some("subsystems/h"), Errno::ENOENT).contains("allowed_hosts"));
-        assert!(hint(Op::Symlink, link, Some("ports/1"), Errno::EINVAL).contains("only a subsystem"));
-    }
-
-    #[test]
-    fn explains_ports() {
-        let link = "ports/1/subsystems/s";
-        let to = Some("subsystems/s");
-        assert!(hint(Op::Symlink, link, to, Errno::EINVAL).contains("modprobe nvmet-tcp"));
-        assert!(hint(Op::Symlink, link, to, Errno::EADDRINUSE).contains("taken"));
-        assert!(hint(Op::Symlink, link, to, Errno::EADDRNOTAVAIL).contains("0.0.0.0"));
-        assert!(hint(Op::Write, "ports/1/addr_traddr", None, Errno::EACCES).contains("in service"));
-        assert!(hint(Op::Rmdir, "ports/1", None, Errno::ENOTEMPTY).contains("exports"));
-    }
-
-    #[test]
-    fn explains_what_holds_everywhere_and_keeps_quiet_otherwise() {
-        assert!(hint(Op::Mkdir, "ports/1/x", None, Errno::EPERM).contains("no objects"));
-        assert!(hint(Op::Write, "ports/1/addr_traddr", None, Errno::EFAULT).contains("empty"));
-        assert_eq!(hint(Op::List, "ports/1", None, Errno::EIO), "");
-    }
-}
