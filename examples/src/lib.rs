@@ -3,6 +3,8 @@
 
 pub mod bench;
 pub mod cli;
+#[cfg(target_os = "linux")]
+pub mod connect_all;
 pub mod create;
 pub mod direct;
 pub mod dissect;

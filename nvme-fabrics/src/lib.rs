@@ -44,7 +44,7 @@ pub mod tcp;
 pub mod testing;
 
 #[cfg(target_os = "linux")]
-pub use discovery::{DiscoverError, discover};
+pub use discovery::{DiscoverError, connect_all, discover};
 pub use discovery::{Discovered, DiscoveryController, DiscoveryRequest};
 pub use identity::{HostIdentity, IdentityError, IdentityFiles, IdentitySource, Saved, Sourced};
 #[cfg(target_os = "linux")]
@@ -55,6 +55,9 @@ pub use kernel::disconnect::{
     DeleteFailure, DisconnectError, DisconnectPlan, Disconnected, Force, InUse, Selector, disconnect,
     plan_disconnect,
 };
+#[cfg(target_os = "linux")]
+pub use kernel::ensure::ensure_paths;
+pub use kernel::ensure::{Ensured, PathOutcome, PathState, ensure_paths_with};
 pub use kernel::errno::Errno;
 #[cfg(target_os = "linux")]
 pub use kernel::events::EventSocket;

@@ -5,12 +5,14 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{CommandFactory, Parser, ValueEnum};
-use nvme_examples::{cli, host};
+use nvme_examples::{cli, connect_all, host};
+use nvme_fabrics::discovery::{self, ConnectAll, Referrals};
 use nvme_fabrics::options::TransportName;
 use nvme_fabrics::tcp::explain::{self, ExplainOptions, Finding};
 use nvme_fabrics::{
-    ConnectError, ConnectOptions, ControllerLoss, FastIoFail, FcAddress, FcAddressError, HostIdentity,
-    KeySerial, OptionError, OsDevice, Sysfs, WaitError, WhichNamespace, connect, wait_for_namespace,
+    ConnectError, ConnectOptions, ControllerLoss, DiscoveryRequest, FastIoFail, FcAddress, FcAddressError,
+    HostIdentity, KeySerial, OptionError, OsDevice, Sysfs, WaitError, WhichNamespace, connect,
+    wait_for_namespace,
 };
 use nvme_proto::auth::DhchapSecret;
 use nvme_proto::{HostId, HostNqn, IpTraddrError, SubsysNqn};
@@ -34,12 +36,18 @@ struct Args {
     /// Address of the target: numeric (tcp, rdma), nn-0x…:pn-0x… (fc), that of one of its ports (loop, may be left out)
     #[arg(short = 'a', long, value_name = "ADDR")]
     traddr: Option<String>,
-    /// Port of the target (tcp, rdma) [default: 4420]
+    /// Port of the target (tcp, rdma) [default: 4420; with --all 8009]
     #[arg(short = 's', long, value_name = "PORT")]
     trsvcid: Option<u16>,
     /// NQN of the subsystem to connect to
-    #[arg(short = 'n', long, value_name = "NQN")]
-    nqn: SubsysNqn,
+    #[arg(short = 'n', long, value_name = "NQN", required_unless_present = "all")]
+    nqn: Option<SubsysNqn>,
+    /// Connect everything that the discovery service at this address offers; -n names another service than the usual one
+    #[arg(long)]
+    all: bool,
+    /// With --all: do not follow referrals to other discovery services
+    #[arg(long, requires = "all")]
+    no_referrals: bool,
     /// NQN of this host
     #[arg(short = 'q', long, value_name = "NQN")]
     hostnqn: Option<HostNqn>,
@@ -130,12 +138,26 @@ fn run(args: &Args) -> cli::Outcome {
         host: args.dhchap_secret.as_deref().map(host::secret).transpose()?,
         controller: args.dhchap_ctrl_secret.as_deref().map(host::secret).transpose()?,
     };
+    let sysfs = Sysfs::system();
+    if args.all {
+        let request = match addressed(args, identity).and_then(|o| Ok(DiscoveryRequest::from_options(o)?)) {
+            Ok(request) => request,
+            Err(error) => host::usage(&mut Args::command(), error),
+        };
+        let how =
+            ConnectAll::new().referrals(if args.no_referrals { Referrals::Leave } else { Referrals::Follow });
+        let spinner = cli::spinner("connecting everything that is offered");
+        let all = nvme_fabrics::connect_all(&OsDevice::system(), &sysfs, &request, &how, &|options| {
+            tuned(options, args, secrets.clone())
+        });
+        spinner.finish_and_clear();
+        return connect_all::show(&all, args.json);
+    }
     let options = match addressed(args, identity).and_then(|options| Ok(tuned(options, args, secrets)?)) {
         Ok(options) => options,
         Err(error) => host::usage(&mut Args::command(), error),
     };
-    let sysfs = Sysfs::system();
-    let spinner = cli::spinner(format!("connecting to {}", args.nqn));
+    let spinner = cli::spinner(format!("connecting to {}", options.nqn()));
     let connected = connect(&OsDevice::system(), &sysfs, &options);
     spinner.finish_and_clear();
     let connected = connected.map_err(|error| asked_directly(error, &options))?;
@@ -189,6 +211,7 @@ fn asked_directly(error: ConnectError, options: &ConnectOptions) -> Box<dyn Erro
 }
 
 /// What was read from files, so that it does not stand among the arguments.
+#[derive(Clone)]
 struct Secrets {
     host: Option<DhchapSecret>,
     controller: Option<DhchapSecret>,
@@ -214,8 +237,8 @@ enum Misuse {
 /// The constructor of the transport, with its kind of address.
 fn addressed(args: &Args, identity: HostIdentity) -> Result<ConnectOptions, Misuse> {
     let address = |transport| args.traddr.as_deref().ok_or(Misuse::NoAddress(transport));
-    let port = args.trsvcid.unwrap_or(4420);
-    let nqn = args.nqn.clone();
+    let port = args.trsvcid.unwrap_or(if args.all { discovery::DEFAULT_PORT } else { 4420 });
+    let nqn = args.nqn.clone().unwrap_or_else(SubsysNqn::discovery);
     let no_port = |transport| match args.trsvcid {
         Some(_) => Err(Misuse::NoPort(transport)),
         None => Ok(()),

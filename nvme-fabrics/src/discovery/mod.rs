@@ -5,11 +5,15 @@
 //! | this | [`DiscoveryRequest`]: whom to ask; [`Discovered`]: what was found | any |
 //! | `kernel` | [`discover`]: ask through the kernel's discovery controller | Linux |
 //! | `tcp` | asking over NVMe/TCP in user space, without privileges; feature `tokio` | any |
+//! | `select` | [`decide`]: what to do with an entry | any |
+//! | `all` | [`connect_all`]: connect everything, referrals included | Linux |
 //! | [`text`] | the log in the words of `nvme discover` | any |
 
+mod all;
 mod found;
 #[cfg(target_os = "linux")]
 mod kernel;
+mod select;
 #[cfg(feature = "tokio")]
 #[cfg_attr(docsrs, doc(cfg(feature = "tokio")))]
 pub mod tcp;
@@ -20,10 +24,14 @@ use nvme_proto::{IpTraddr, SubsysNqn};
 use crate::identity::HostIdentity;
 use crate::options::{ConnectOptions, OptionError};
 
+#[cfg(target_os = "linux")]
+pub use all::connect_all;
+pub use all::{AllOutcome, ConnectAll, EntryOutcome, EntryResult, Page, Referrals};
 pub use found::{Discovered, DiscoveryController};
 #[cfg(target_os = "linux")]
 pub use kernel::{DiscoverError, discover};
 pub use nvme_proto::discovery::DEFAULT_PORT;
+pub use select::{Decision, SkipReason, decide};
 
 /// Whom to ask, and as which host: targets show each host only what it may connect to.
 ///
@@ -42,6 +50,14 @@ impl DiscoveryRequest {
     /// As [`ConnectOptions::tcp`].
     pub fn tcp(traddr: IpTraddr, port: u16, host: HostIdentity) -> Result<Self, OptionError> {
         Ok(Self { options: ConnectOptions::tcp(traddr, port, SubsysNqn::discovery(), host)? })
+    }
+
+    /// A discovery subsystem by any transport, with whatever options: digests, secrets, TLS.
+    ///
+    /// # Errors
+    /// [`OptionError::NotForDiscovery`] when the options have something that discovery controllers lack.
+    pub fn from_options(options: ConnectOptions) -> Result<Self, OptionError> {
+        Ok(Self { options: options.discovery()? })
     }
 
     /// A discovery subsystem with an NQN of its own. Needs kernel 5.16.

@@ -5,6 +5,7 @@
 //! | [`connect`] | options to a controller, with the reason when it fails | any with a device of one's own; `/dev/nvme-fabrics` on Linux |
 //! | [`device`] | the device that makes controllers | any |
 //! | [`disconnect`] | controllers to nothing, safely | any (sysfs) |
+//! | [`ensure`] | wanted paths: connect what is missing | any |
 //! | [`errno`] | the kernel's error numbers in words | any |
 //! | [`events`] | what changes, as the kernel announces it | any; listening on Linux |
 //! | `ioctl` | admin commands through `/dev/nvmeN` | Linux |
@@ -21,6 +22,7 @@ mod complete;
 pub mod connect;
 pub mod device;
 pub mod disconnect;
+pub mod ensure;
 pub mod errno;
 pub mod events;
 #[cfg(target_os = "linux")]

@@ -331,6 +331,12 @@ impl ConnectOptions {
         self.kind != Kind::Io
     }
 
+    /// Whether both lead to the same subsystem as the same host by the same path, whatever the tuning.
+    #[must_use]
+    pub fn is_same_path(&self, other: &Self) -> bool {
+        self.transport == other.transport && self.nqn == other.nqn && self.host == other.host
+    }
+
     /// Whether the kernel would refuse a second connection like this one.
     #[must_use]
     pub fn refuses_duplicates(&self) -> bool {

@@ -230,6 +230,11 @@ impl ConnectOptions {
         Ok(self)
     }
 
+    /// The same without `disable_sqflow`; `None` when it was not asked for.
+    pub(crate) fn without_disable_sqflow(mut self) -> Option<Self> {
+        std::mem::take(&mut self.disable_sqflow).then_some(self)
+    }
+
     /// The same discovery connection to another discovery subsystem.
     pub(crate) fn with_discovery_nqn(mut self, nqn: SubsysNqn) -> Result<Self, OptionError> {
         nqn_len("nqn", nqn.as_str())?;

@@ -4,6 +4,8 @@ use crate::guest::Case;
 
 pub mod access;
 pub mod apply;
+pub mod fabrics_auth;
+pub mod fabrics_options;
 pub mod guide;
 pub mod mistakes;
 pub mod model;
@@ -29,6 +31,8 @@ pub fn all() -> Vec<Case> {
         apply::CASES,
         programs::CASES,
         mistakes::CASES,
+        fabrics_options::CASES,
+        fabrics_auth::CASES,
         model::CASES,
         paths::CASES,
         soft_target::CASES,

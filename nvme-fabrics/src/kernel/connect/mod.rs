@@ -19,6 +19,7 @@ use std::collections::BTreeSet;
 use nvme_proto::Cntlid;
 
 pub use error::{ConnectError, Stage};
+pub(crate) use preflight::find_same;
 
 use super::device::{DeviceOp, FabricsDevice, Reply};
 use super::errno::Errno;

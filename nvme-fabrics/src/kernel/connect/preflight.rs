@@ -49,7 +49,7 @@ pub(super) fn check_live_controllers(
 ) -> Result<(), ConnectError> {
     let live = || inventory.controllers().map(|(_, c)| c).filter(|c| !c.state.is_terminal());
     if options.refuses_duplicates()
-        && let Some(same) = live().find(|c| is_duplicate(c, options))
+        && let Some(same) = find_same(inventory, options)
     {
         return Err(ConnectError::AlreadyConnected {
             target: options.to_string(),
@@ -67,6 +67,12 @@ pub(super) fn check_live_controllers(
         });
     }
     Ok(())
+}
+
+/// The live controller that is this very path, whether or not the kernel would refuse a second one.
+pub(crate) fn find_same<'a>(inventory: &'a Inventory, options: &ConnectOptions) -> Option<&'a Controller> {
+    let live = inventory.controllers().map(|(_, c)| c).filter(|c| !c.state.is_terminal());
+    live.into_iter().find(|c| is_duplicate(c, options))
 }
 
 /// As the kernel decides it (`fabrics.h: nvmf_ctlr_matches_baseopts`, `fabrics.c: nvmf_ip_options_match`), but addresses are compared as addresses: two
