@@ -403,7 +403,7 @@ fn errno_hint(target: &str, host: &str, errno: Option<Errno>) -> String {
         Some(Errno::EOPNOTSUPP) => {
             "the controller lacks something that Linux needs, or demands secure concatenation".to_owned()
         }
-        Some(Errno::ENOKEY) => "the target demands authentication or TLS, and there is no key for it".to_owned(),
+        Some(Errno::ENOKEY) => "the target demands authentication or TLS, and there is no secret or key for it".to_owned(),
         Some(Errno::EKEYREJECTED) => "authentication failed: the two sides have different secrets".to_owned(),
         Some(Errno::EPROTONOSUPPORT) => {
             "the target demands authentication, for which this kernel was not built".to_owned()
