@@ -28,6 +28,7 @@ pub mod discovery;
 pub mod guide;
 pub mod identity;
 pub mod kernel;
+pub mod keys;
 pub mod list;
 #[cfg(any(feature = "tokio", feature = "soft-target"))]
 #[allow(dead_code, unused_imports, reason = "each role uses its part")]
@@ -42,6 +43,7 @@ pub mod tcp;
 #[cfg(any(test, feature = "testing"))]
 #[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
 pub mod testing;
+pub mod why_connect_fails;
 
 #[cfg(target_os = "linux")]
 pub use discovery::{DiscoverError, connect_all, discover};
@@ -49,7 +51,7 @@ pub use discovery::{Discovered, DiscoveryController, DiscoveryRequest};
 pub use identity::{HostIdentity, IdentityError, IdentityFiles, IdentitySource, Saved, Sourced};
 #[cfg(target_os = "linux")]
 pub use kernel::connect::connect;
-pub use kernel::connect::{ConnectError, Connected, Stage, connect_with};
+pub use kernel::connect::{ConnectError, ConnectErrorKind, Connected, Stage, connect_with};
 pub use kernel::device::{DeviceError, DeviceOp, FabricsDevice, OptionList, OsDevice};
 pub use kernel::disconnect::{
     DeleteFailure, DisconnectError, DisconnectPlan, Disconnected, Force, InUse, Selector, disconnect,

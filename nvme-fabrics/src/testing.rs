@@ -14,6 +14,8 @@ pub mod storage;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use nvme_proto::auth::DhchapSecret;
+use nvme_proto::tls::{ConfiguredPsk, PskIdentity};
 use nvme_proto::{HostNqn, IpTraddr, SubsysNqn};
 
 pub use crate::kernel::device::ScriptedDevice;
@@ -21,11 +23,13 @@ pub use crate::kernel::device::ScriptedDevice;
 use crate::identity::{HostIdentity, generate};
 use crate::kernel::device::{OptionList, Reply};
 use crate::kernel::disconnect::{Selector, unescaped};
+use crate::kernel::keyring::ListedKey;
 use crate::kernel::log::Record;
 use crate::kernel::log::rejection::{self, Attempt};
 use crate::kernel::modules::is_module;
 use crate::kernel::names::{ControllerName, GenericName, NamespaceName, PathName, SubsystemName};
 use crate::kernel::sysfs::{Address, ControllerState, DeviceNumber};
+use crate::keys::KeyFile;
 use crate::options::ConnectOptions;
 
 /// Hosts that connect to a target in user space, send arbitrary commands and go, while it is changed: nothing panics; every command is answered or is
@@ -120,6 +124,42 @@ pub fn text(data: &[u8]) {
     let _ = generate::uuid_text(&text);
     let _ = is_module(&text, "nvme_tcp");
     assert!(unescaped(&text).len() <= text.len(), "an escape stands for one character");
+}
+
+/// Checks every parser of secrets and keys against one input.
+///
+/// * Nothing panics, whatever the bytes are.
+/// * What parses prints and parses to the same, and no two texts are one secret.
+/// * No error shows a piece of the text as long as half a key.
+///
+/// # Panics
+/// When the property does not hold.
+pub fn keys(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    if let Ok(secret) = text.parse::<DhchapSecret>() {
+        assert_eq!(secret.expose_text().as_str(), text);
+    }
+    if let Ok(psk) = text.parse::<ConfiguredPsk>() {
+        assert_eq!(psk.expose_text().as_str(), text);
+    }
+    if let Ok(identity) = text.parse::<PskIdentity>() {
+        assert_eq!(identity.to_string(), text);
+    }
+    let file = KeyFile::parse(&text);
+    let again = KeyFile::parse(&file.expose_text());
+    assert!(again.keys == file.keys && again.faults.is_empty());
+    let shown = format!("{file:?}");
+    for key in &file.keys {
+        assert!(!shown.contains(&key.expose_text().as_str()[16..]));
+    }
+    for fault in &file.faults {
+        assert!(text.lines().nth(fault.line - 1).is_some(), "there is such a line");
+    }
+    for line in text.lines() {
+        if let Some(key) = ListedKey::parse(line) {
+            assert!(line.contains(&key.description) && key.serial.as_u32() <= i32::MAX as u32);
+        }
+    }
 }
 
 fn names(text: &str) {

@@ -20,6 +20,11 @@ fn fabrics_text() {
     replay("fabrics_text", nvme_fabrics::testing::text);
 }
 
+#[test]
+fn keys_text() {
+    replay("keys_text", nvme_fabrics::testing::keys);
+}
+
 #[cfg(feature = "soft-target")]
 #[test]
 fn soft_target() {

@@ -49,6 +49,7 @@ macro_rules! errnos {
 errnos! {
     EPERM = 1, "operation not permitted";
     ENOENT = 2, "no such file or directory";
+    ESRCH = 3, "nobody is there for it";
     EINTR = 4, "interrupted";
     EIO = 5, "input/output error";
     ENXIO = 6, "no such device or address";
@@ -60,6 +61,7 @@ errnos! {
     ENODEV = 19, "no such device";
     EINVAL = 22, "invalid argument";
     ENOTTY = 25, "not an operation of this device";
+    ENOSYS = 38, "the kernel has no such call";
     EPROTONOSUPPORT = 93, "protocol not supported";
     EOPNOTSUPP = 95, "operation not supported";
     EADDRINUSE = 98, "address in use";
@@ -71,6 +73,7 @@ errnos! {
     ECONNREFUSED = 111, "connection refused";
     EHOSTUNREACH = 113, "host unreachable";
     EALREADY = 114, "already in progress";
+    EDQUOT = 122, "quota used up";
     ENOKEY = 126, "required key not available";
     EKEYEXPIRED = 127, "key has expired";
     EKEYREVOKED = 128, "key has been revoked";

@@ -9,6 +9,7 @@
 //! | [`errno`] | the kernel's error numbers in words | any |
 //! | [`events`] | what changes, as the kernel announces it | any; listening on Linux |
 //! | `ioctl` | admin commands through `/dev/nvmeN` | Linux |
+//! | [`keyring`] | keys for TLS in the kernel | Linux; the listing any |
 //! | [`log`] | the kernel log as a source of reasons | any; `/dev/kmsg` on Linux |
 //! | [`modules`] | whether a kernel module is there | any; loading on Linux |
 //! | [`names`] | names of controllers, subsystems, namespaces and paths | any |
@@ -27,6 +28,7 @@ pub mod errno;
 pub mod events;
 #[cfg(target_os = "linux")]
 pub mod ioctl;
+pub mod keyring;
 pub mod log;
 pub mod modules;
 pub mod names;

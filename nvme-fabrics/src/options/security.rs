@@ -166,6 +166,24 @@ impl ConnectOptions {
         self.security.tls || self.security.concat
     }
 
+    /// Whether the connection begins with TLS (`tls`).
+    #[must_use]
+    pub fn begins_with_tls(&self) -> bool {
+        self.security.tls
+    }
+
+    /// The key for TLS that was named (`tls_key`).
+    #[must_use]
+    pub fn named_key(&self) -> Option<KeySerial> {
+        self.security.tls_key
+    }
+
+    /// The keyring that was named (`keyring`).
+    #[must_use]
+    pub fn named_keyring(&self) -> Option<KeySerial> {
+        self.security.keyring
+    }
+
     /// Whether this host proves who it is.
     #[must_use]
     pub fn is_authenticated(&self) -> bool {

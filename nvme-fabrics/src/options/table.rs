@@ -16,6 +16,14 @@ pub struct KernelVersion {
     pub minor: u16,
 }
 
+impl KernelVersion {
+    /// `major.minor`.
+    #[must_use]
+    pub const fn new(major: u16, minor: u16) -> Self {
+        Self { major, minor }
+    }
+}
+
 impl fmt::Display for KernelVersion {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}.{}", self.major, self.minor)
@@ -112,6 +120,12 @@ impl OptionInfo {
     #[must_use]
     pub fn is_for(&self, transport: TransportName) -> bool {
         self.transports.contains(&transport)
+    }
+
+    /// Whether mainline kernels of this version know it, if they were built with what it needs.
+    #[must_use]
+    pub fn is_in(&self, kernel: KernelVersion) -> bool {
+        self.since <= kernel
     }
 
     /// What is known about the option of this name; `None` for one that is newer than this crate.
@@ -235,6 +249,35 @@ mod tests {
         assert_eq!(include_str!("table.md"), want, "print it into src/options/table.md:\n{want}");
         let support = include_str!("../../support.md");
         assert!(support.contains(&want), "print it into support.md, below `## Options`:\n{want}");
+    }
+
+    /// The long-term kernels, and the newest that the matrix runs.
+    const KERNELS: [(u16, u16); 6] = [(5, 10), (5, 15), (6, 1), (6, 6), (6, 12), (7, 3)];
+
+    /// Which kernel knows which option.
+    fn by_kernel() -> String {
+        let versions = KERNELS.map(|(major, minor)| KernelVersion::new(major, minor));
+        let heads = versions.map(|version| version.to_string());
+        let mut text = format!("| option | {} |\n|---{}|\n", heads.join(" | "), "|---".repeat(heads.len()));
+        for o in OPTIONS {
+            let cells = versions.map(|version| match (o.is_in(version), o.config) {
+                (false, _) => "no",
+                (true, None) => "yes",
+                (true, Some(_)) => "if built",
+            });
+            text += &format!("| `{}` | {} |\n", o.name, cells.join(" | "));
+        }
+        text
+    }
+
+    #[test]
+    fn support_shows_which_kernel_knows_what() {
+        let want = by_kernel();
+        let support = include_str!("../../support.md");
+        assert!(support.contains(&want), "print it into support.md, below `## Options by kernel`:\n{want}");
+        let known =
+            |major, minor| OPTIONS.iter().filter(|o| o.is_in(KernelVersion::new(major, minor))).count();
+        assert!(known(5, 10) < known(5, 15) && known(6, 1) < known(6, 12) && known(7, 3) == OPTIONS.len());
     }
 
     #[test]

@@ -32,7 +32,9 @@ pub enum Stage {
     Initialize,
     /// The Connect command.
     Connect,
-    /// Authentication, or keys for TLS.
+    /// Keys for TLS, and its handshake.
+    Tls,
+    /// Authentication.
     Authentication,
     /// What the controller says about itself.
     Identify,
@@ -49,7 +51,8 @@ impl Stage {
     /// | ECONNREFUSED, ETIMEDOUT, EHOSTUNREACH, ENETUNREACH | network |
     /// | EADDRNOTAVAIL, ENODEV | address |
     /// | ECONNRESET, EAGAIN | initialize |
-    /// | EKEYREJECTED, EKEYEXPIRED, EKEYREVOKED, ENOKEY, EPROTONOSUPPORT | authentication |
+    /// | EKEYREJECTED, ENOKEY, EPROTONOSUPPORT | authentication |
+    /// | EKEYEXPIRED, EKEYREVOKED, ESRCH | TLS |
     /// | EIO | connect |
     /// | EOPNOTSUPP | identify |
     /// | EINVAL, others | unknown, unless the log tells |
@@ -61,7 +64,19 @@ impl Stage {
             Some(Rejection::NotDiscovery { .. } | Rejection::DuplicateController { .. }) => {
                 return Self::Identify;
             }
-            Some(Rejection::AuthenticationRequired) => return Self::Authentication,
+            Some(
+                Rejection::AuthenticationRequired
+                | Rejection::AuthenticationFailed { .. }
+                | Rejection::SecureChannelRequired,
+            ) => return Self::Authentication,
+            Some(
+                Rejection::NoKeyring { .. }
+                | Rejection::NoKey { .. }
+                | Rejection::KeyNotFound { .. }
+                | Rejection::NoHandshakeDaemon
+                | Rejection::HandshakeTimeout
+                | Rejection::HandshakeFailed { .. },
+            ) => return Self::Tls,
             Some(Rejection::Initialize { .. }) => return Self::Initialize,
             Some(Rejection::BadAddress { .. }) => return Self::Address,
             _ => {}
@@ -73,13 +88,8 @@ impl Stage {
             }
             Some(Errno::EADDRNOTAVAIL | Errno::ENODEV) => Self::Address,
             Some(Errno::ECONNRESET | Errno::EAGAIN) => Self::Initialize,
-            Some(
-                Errno::EKEYREJECTED
-                | Errno::EKEYEXPIRED
-                | Errno::EKEYREVOKED
-                | Errno::ENOKEY
-                | Errno::EPROTONOSUPPORT,
-            ) => Self::Authentication,
+            Some(Errno::EKEYREJECTED | Errno::ENOKEY | Errno::EPROTONOSUPPORT) => Self::Authentication,
+            Some(Errno::EKEYEXPIRED | Errno::EKEYREVOKED | Errno::ESRCH) => Self::Tls,
             Some(Errno::EIO) => Self::Connect,
             Some(Errno::EOPNOTSUPP) => Self::Identify,
             _ => Self::Unknown,
@@ -264,6 +274,7 @@ impl ConnectError {
             Self::Refused { rejection: Some(Rejection::Initialize { text }), .. } => {
                 text.contains("failed to receive icresp")
             }
+            Self::Refused { rejection: Some(Rejection::HandshakeTimeout), .. } => true,
             Self::Refused { rejection: Some(rejection), .. } if !matches!(rejection, Rejection::Other(_)) => {
                 false
             }
@@ -314,6 +325,9 @@ fn unsupported_hint(option: &str) -> String {
 
 /// One line for each reason.
 fn refused_hint(target: &str, host: &str, rejection: Option<&Rejection>, errno: Option<Errno>) -> String {
+    if let Some(hint) = rejection.and_then(super::security::hint) {
+        return hint;
+    }
     let from_log = match rejection {
         Some(Rejection::SubsystemNotFound { subsystem }) if is_host_name(subsystem, host) => {
             "that has the form of a host NQN, and a host NQN cannot stand in place of the subsystem's: name the subsystem, and \
@@ -338,7 +352,7 @@ fn refused_hint(target: &str, host: &str, rejection: Option<&Rejection>, errno: 
             "something else than NVMe/TCP may listen at that port, or it demands TLS"
         }
         Some(Rejection::ControllerBusy) => "try again later, or raise the target's limit",
-        Some(Rejection::AuthenticationRequired) => "give the secret that the target expects",
+        Some(Rejection::AuthenticationRequired) => "give the secret that the target expects of this host",
         Some(Rejection::IdentityInUse { .. }) => {
             "one host has one NQN and one identifier; use the same pair everywhere"
         }
@@ -403,7 +417,9 @@ fn errno_hint(target: &str, host: &str, errno: Option<Errno>) -> String {
         Some(Errno::EOPNOTSUPP) => {
             "the controller lacks something that Linux needs, or demands secure concatenation".to_owned()
         }
-        Some(Errno::ENOKEY) => "the target demands authentication or TLS, and there is no secret or key for it".to_owned(),
+        Some(Errno::ENOKEY) => "the target demands authentication, and there is no secret for it; or a key for TLS is missing".to_owned(),
+        Some(Errno::EKEYEXPIRED) => "the key or keyring that was named has expired: insert the key again".to_owned(),
+        Some(Errno::EKEYREVOKED) => "the key or keyring that was named was revoked: insert the key again".to_owned(),
         Some(Errno::EKEYREJECTED) => "authentication failed: the two sides have different secrets".to_owned(),
         Some(Errno::EPROTONOSUPPORT) => {
             "the target demands authentication, for which this kernel was not built".to_owned()

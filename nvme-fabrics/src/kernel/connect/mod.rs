@@ -12,13 +12,16 @@
 //! half-made controller away itself.
 
 mod error;
+mod kind;
 mod preflight;
+mod security;
 
 use std::collections::BTreeSet;
 
 use nvme_proto::Cntlid;
 
 pub use error::{ConnectError, Stage};
+pub use kind::ConnectErrorKind;
 pub(crate) use preflight::find_same;
 
 use super::device::{DeviceOp, FabricsDevice, Reply};
@@ -106,7 +109,8 @@ fn refused(
     }
     let attempt =
         rejection::Attempt { subsystem: options.nqn().as_str(), host: options.host().nqn.as_str(), existing };
-    let rejection = rejection::explain(&log.since_mark(), &attempt);
+    let told = rejection::explain(&log.since_mark(), &attempt);
+    let rejection = security::refine(sysfs, options, errno, told);
     ConnectError::Refused {
         target: options.to_string(),
         host: options.host().nqn.to_string(),

@@ -7,7 +7,7 @@
 //! | [`ControllerNode::get_log_page`] | Get Log Page | root (`CAP_SYS_ADMIN`) |
 //! | [`ControllerNode::rescan`], [`ControllerNode::reset`] | none: requests to the driver | root |
 //!
-//! This is the crate's only module with `unsafe` code. There is no function for arbitrary commands: whether the kernel writes only into the buffer
+//! This module and the system calls of [`keyring`](super::keyring) are the crate's only `unsafe` code. There is no function for arbitrary commands: whether the kernel writes only into the buffer
 //! depends on the length that the command asks the controller for, so each function here builds its command and its buffer from one number.
 //!
 //! The structures and request numbers are proved at compile time in `uapi`. Source: `include/uapi/linux/nvme_ioctl.h`,

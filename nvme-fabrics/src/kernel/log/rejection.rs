@@ -13,6 +13,11 @@
 //! | `Subsystem … is not a discovery controller` | [`Rejection::NotDiscovery`] |
 //! | `Duplicate cntlid … with nvmeM, …` | [`Rejection::DuplicateController`] |
 //! | `queue …: bad type returned …`, `… digest mismatch …`, and the like | [`Rejection::Initialize`] |
+//! | `qid …: no key` | [`Rejection::AuthenticationRequired`] |
+//! | `qid …: authentication failed…` | [`Rejection::AuthenticationFailed`] |
+//! | `qid …: secure concatenation is not …` | [`Rejection::SecureChannelRequired`] |
+//! | `queue …: TLS handshake failed, error …` | [`Rejection::HandshakeTimeout`], [`Rejection::HandshakeFailed`] |
+//! | `queue …: failed to start TLS: …`, `queue …: TLS handshake complete, error …` | [`Rejection::HandshakeFailed`] |
 //!
 //! and after `nvme_fabrics: `
 //!
@@ -39,7 +44,9 @@ use std::fmt;
 use nvme_proto::Status;
 
 use super::Record;
+use crate::kernel::errno::Errno;
 use crate::kernel::names::ControllerName;
+use crate::options::KeySerial;
 
 /// The part of the Connect command that the target found invalid.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -87,8 +94,41 @@ pub enum Rejection {
     },
     /// The controller is busy, or the target's limit of controllers is reached.
     ControllerBusy,
-    /// The target demands authentication.
+    /// The target demands authentication, and this host has no secret for it.
     AuthenticationRequired,
+    /// Authentication failed, in one direction or the other.
+    AuthenticationFailed {
+        /// The kernel's words.
+        text: String,
+    },
+    /// The target demands authentication, followed by TLS with the key that results.
+    SecureChannelRequired,
+    /// TLS was asked for, and the keyring to take a key from does not exist.
+    NoKeyring {
+        /// The keyring.
+        name: String,
+    },
+    /// TLS was asked for, and the keyring has no key that the kernel looks for.
+    NoKey {
+        /// Host NQN, a blank, and subsystem NQN, as they stand in the identity of the key.
+        names: String,
+        /// Keys for these two names that the kernel did not take: it looks for other versions of identities, or into another keyring.
+        others: Vec<KeySerial>,
+    },
+    /// No key or keyring has the serial number that was named.
+    KeyNotFound {
+        /// The number.
+        key: KeySerial,
+    },
+    /// TLS was asked for, and no daemon does handshakes for the kernel.
+    NoHandshakeDaemon,
+    /// The TLS handshake did not finish in time.
+    HandshakeTimeout,
+    /// The TLS handshake failed.
+    HandshakeFailed {
+        /// The error number that the daemon or the kernel gave for it.
+        errno: Errno,
+    },
     /// The target found a parameter of the Connect command invalid.
     InvalidParameter(BadParameter),
     /// The target does not know this format of the Connect command.
@@ -149,6 +189,20 @@ impl fmt::Display for Rejection {
                 f.write_str("the controller is busy, or the target's limit of controllers is reached")
             }
             Self::AuthenticationRequired => f.write_str("the target demands authentication"),
+            Self::AuthenticationFailed { .. } => f.write_str("authentication failed"),
+            Self::SecureChannelRequired => {
+                f.write_str("the target demands authentication followed by TLS (secure concatenation)")
+            }
+            Self::NoKeyring { name } => write!(f, "TLS needs a key, and the kernel has no keyring {name}"),
+            Self::NoKey { names, .. } => {
+                write!(f, "there is no key for TLS whose identity names `{names}`")
+            }
+            Self::KeyNotFound { key } => {
+                write!(f, "there is no key or keyring {key} (0x{:08x})", key.as_u32())
+            }
+            Self::NoHandshakeDaemon => f.write_str("no daemon does TLS handshakes for the kernel"),
+            Self::HandshakeTimeout => f.write_str("the TLS handshake did not finish in time"),
+            Self::HandshakeFailed { errno } => write!(f, "the TLS handshake failed: {errno}"),
             Self::InvalidParameter(p) => write!(f, "the target found the {p} invalid"),
             Self::IncompatibleFormat(v) => write!(f, "the target does not know Connect format {v}"),
             Self::ConnectionLost => f.write_str("the connection was lost during Connect"),
@@ -276,6 +330,12 @@ fn specific(text: &str) -> Option<Rejection> {
     {
         return Some(Rejection::DuplicateController { text: text.to_owned() });
     }
+    if let Some(rest) = text.strip_prefix("qid ") {
+        return authentication(text, rest.split_once(": ")?.1);
+    }
+    if let Some(reason) = text.strip_prefix("queue ").and_then(handshake) {
+        return Some(reason);
+    }
     if text.starts_with("queue ") && is_initialize(text) {
         return Some(Rejection::Initialize { text: text.to_owned() });
     }
@@ -294,6 +354,32 @@ fn specific(text: &str) -> Option<Rejection> {
         return Some(Rejection::NoTransport { transport });
     }
     None
+}
+
+/// What `auth.c` and `fabrics.c: nvmf_connect_admin_queue` say about authentication on a queue.
+fn authentication(text: &str, words: &str) -> Option<Rejection> {
+    if words == "no key" {
+        return Some(Rejection::AuthenticationRequired);
+    }
+    if words.starts_with("authentication failed") {
+        return Some(Rejection::AuthenticationFailed { text: text.to_owned() });
+    }
+    words.starts_with("secure concatenation is not ").then_some(Rejection::SecureChannelRequired)
+}
+
+/// What `tcp.c: nvme_tcp_start_tls` says about a handshake: it ends in the negative of an error number.
+fn handshake(rest: &str) -> Option<Rejection> {
+    let (_, words) = rest.split_once(": ")?;
+    let number =
+        ["failed to start TLS: -", "TLS handshake failed, error -", "TLS handshake complete, error -"]
+            .iter()
+            .find_map(|start| words.strip_prefix(start))?;
+    let errno = Errno(number.parse().ok()?);
+    Some(match errno {
+        Errno::ESRCH => Rejection::NoHandshakeDaemon,
+        Errno::ETIMEDOUT => Rejection::HandshakeTimeout,
+        _ => Rejection::HandshakeFailed { errno },
+    })
 }
 
 /// The complaints of `tcp.c: nvme_tcp_alloc_ctrl` about what it was given.
