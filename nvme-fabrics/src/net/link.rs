@@ -29,6 +29,16 @@ pub(crate) struct Ended {
     pub(crate) error: Option<io::Error>,
 }
 
+/// What a look at the stream brought.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Received {
+    Nothing,
+    /// Something, or the end; there may be more.
+    More,
+    /// Something, and it was all there was just now.
+    All,
+}
+
 /// A state machine and its stream, driven by one task.
 #[derive(Debug)]
 pub(crate) struct Link<M, S> {
@@ -45,6 +55,8 @@ pub(crate) struct Link<M, S> {
     blocked: bool,
     /// Long data are expected.
     bulk: bool,
+    /// There is something to send that does not depend on what has come.
+    eager: bool,
     /// The peer has sent all it will.
     ended: bool,
     /// What failed first.
@@ -57,6 +69,26 @@ impl<M, S> Link<M, S> {
     /// Whether it is looked at all the time.
     pub(crate) const fn busy_poll(&self) -> BusyPoll {
         self.busy
+    }
+
+    /// Whether it is looked at all the time from now on.
+    pub(crate) const fn set_busy_poll(&mut self, busy: BusyPoll) {
+        self.busy = busy;
+    }
+
+    /// Whether `work` has something for the machine that does not depend on what has come: then one that is looked at all the time sends that before
+    /// it looks, since a look that finds nothing costs a system call.
+    pub(crate) const fn send_first(&mut self, eager: bool) {
+        self.eager = eager;
+    }
+
+    /// Whether it is looked at again without being woken.
+    fn is_polling(&self, now: Time) -> bool {
+        match self.busy {
+            BusyPoll::Off => false,
+            BusyPoll::For(time) => now.since(self.active) < time,
+            BusyPoll::Always => true,
+        }
     }
 }
 
@@ -74,6 +106,7 @@ impl<M: Machine, S: Stream> Link<M, S> {
             held_back: false,
             blocked: false,
             bulk: false,
+            eager: false,
             ended: false,
             error: None,
             closing: None,
@@ -114,24 +147,32 @@ impl<M: Machine, S: Stream> Link<M, S> {
             return self.poll_shutdown(cx);
         }
         let now = self.clock.now();
+        let polling = self.is_polling(now);
+        let mut eager = polling && std::mem::take(&mut self.eager);
+        // `work` may have something to do although nothing came.
+        let mut due = true;
         for _ in 0..ROUNDS {
             // What has come first: it may be what those wait for who then have more to send.
-            let received = self.receive(cx);
-            if let Some(how) = work(&mut self.machine, now, cx) {
+            let received =
+                if std::mem::take(&mut eager) { Received::Nothing } else { self.receive(cx, polling) };
+            if (due || received != Received::Nothing)
+                && let Some(how) = work(&mut self.machine, now, cx)
+            {
                 return self.close(how, now, cx);
             }
-            let sent = self.send(cx);
-            if sent || received {
+            due = self.send(cx);
+            if due || received != Received::Nothing {
                 self.active = now;
             }
-            if received {
+            if received == Received::More {
                 continue;
             }
             // What was sent may have been all that a command waited for.
-            if sent {
+            if due {
                 if let Some(how) = work(&mut self.machine, now, cx) {
                     return self.close(how, now, cx);
                 }
+                due = false;
                 if self.machine.wants_transmit() && !self.blocked {
                     continue;
                 }
@@ -145,7 +186,10 @@ impl<M: Machine, S: Stream> Link<M, S> {
                 }
                 return Poll::Pending;
             }
-            self.spin(cx, now);
+            // Nothing moved: it is looked at again at once if that is wanted.
+            if polling {
+                cx.waker().wake_by_ref();
+            }
             return Poll::Pending;
         }
         cx.waker().wake_by_ref();
@@ -203,8 +247,8 @@ impl<M: Machine, S: Stream> Link<M, S> {
         stream.poll_write_vectored(cx, pieces.get(..used).unwrap_or_default()).map_ok(Some)
     }
 
-    /// Receives what is there, as much as one call gives; says whether anything came, or the end.
-    fn receive(&mut self, cx: &mut Context<'_>) -> bool {
+    /// Receives what is there, as much as one call gives.
+    fn receive(&mut self, cx: &mut Context<'_>, polling: bool) -> Received {
         while !self.ended {
             let space = self.machine.space();
             let to = match (space.payload, space.buffer) {
@@ -219,30 +263,43 @@ impl<M: Machine, S: Stream> Link<M, S> {
             if to.is_empty() {
                 return self.discard(cx);
             }
-            let mut to = ReadBuf::new(to);
-            match Pin::new(&mut self.stream).poll_read(cx, &mut to) {
-                Poll::Pending => return false,
-                Poll::Ready(Ok(())) => match to.filled().len() {
-                    0 => {
-                        self.ended = true;
-                        self.machine.end_of_stream();
+            let room = to.len();
+            let read = match if polling { self.stream.read_now(to) } else { None } {
+                Some(Err(error)) if error.kind() == io::ErrorKind::WouldBlock => return Received::Nothing,
+                Some(read) => Poll::Ready(read),
+                None => {
+                    let mut to = ReadBuf::new(to);
+                    let read = Pin::new(&mut self.stream).poll_read(cx, &mut to);
+                    read.map_ok(|()| to.filled().len())
+                }
+            };
+            match read {
+                Poll::Pending => return Received::Nothing,
+                Poll::Ready(Ok(0)) => {
+                    self.ended = true;
+                    self.machine.end_of_stream();
+                }
+                Poll::Ready(Ok(n)) => {
+                    self.machine.received(n);
+                    // Who looks all the time looks again anyway.
+                    if polling && n < room {
+                        return Received::All;
                     }
-                    n => self.machine.received(n),
-                },
+                }
                 Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Poll::Ready(Err(error)) => self.fail(error),
             }
-            return true;
+            return Received::More;
         }
-        false
+        Received::Nothing
     }
 
     /// Receives what nobody looks at any more, until the end.
-    fn discard(&mut self, cx: &mut Context<'_>) -> bool {
+    fn discard(&mut self, cx: &mut Context<'_>) -> Received {
         let mut nowhere = [0; 4096];
         let mut to = ReadBuf::new(&mut nowhere);
         match Pin::new(&mut self.stream).poll_read(cx, &mut to) {
-            Poll::Pending => return false,
+            Poll::Pending => return Received::Nothing,
             Poll::Ready(Ok(())) if to.filled().is_empty() => {
                 self.ended = true;
                 self.machine.end_of_stream();
@@ -250,7 +307,7 @@ impl<M: Machine, S: Stream> Link<M, S> {
             Poll::Ready(Ok(())) => {}
             Poll::Ready(Err(error)) => self.fail(error),
         }
-        true
+        Received::More
     }
 
     /// The stream has failed: nothing more is sent or received.
@@ -264,18 +321,6 @@ impl<M: Machine, S: Stream> Link<M, S> {
     fn close(&mut self, how: Close, now: Time, cx: &mut Context<'_>) -> Poll<Ended> {
         self.closing = Some((how, now.after(SHUTDOWN)));
         self.poll_shutdown(cx)
-    }
-
-    /// Nothing moved: looks again at once if that is wanted.
-    fn spin(&self, cx: &Context<'_>, now: Time) {
-        let again = match self.busy {
-            BusyPoll::Off => false,
-            BusyPoll::For(time) => now.since(self.active) < time,
-            BusyPoll::Always => true,
-        };
-        if again {
-            cx.waker().wake_by_ref();
-        }
     }
 
     /// Shuts the stream down, in a bounded time.

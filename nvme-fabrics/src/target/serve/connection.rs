@@ -18,7 +18,7 @@ use super::pool::Pool;
 use super::session::{Machine, Session};
 use super::shared::Shared;
 use super::statistics::Counters;
-use crate::net::{Clock, Link, Stream, Timer};
+use crate::net::{BusyPoll, Clock, Link, Stream, Timer};
 use crate::target::connection::{Connection, Endpoint};
 
 /// Bytes of the common header, which tell whether anybody means NVMe/TCP.
@@ -163,7 +163,13 @@ impl<S: Stream> Serving<S> {
             return false; // it ends, in a time that the state machine and its stream watch
         }
         let now = self.session.now();
-        if self.handshake.is_some() && self.link.machine().queue_id().is_some() {
+        if self.handshake.is_some()
+            && let Some(queue) = self.link.machine().queue_id()
+        {
+            if queue == 0 {
+                // Nothing on it is in a hurry, and each look would be one at the I/O queues less.
+                self.link.set_busy_poll(BusyPoll::Off);
+            }
             self.handshake = None;
             self.connected = true;
             self.pass.connected();

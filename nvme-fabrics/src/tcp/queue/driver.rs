@@ -74,13 +74,17 @@ struct Work {
 impl<S> QueueDriver<S> {
     /// The task for a connection on which Connect has succeeded. `depth` is that of the machine, of which `reserved` slots are left alone.
     pub(crate) fn new(
-        link: Link<HostMachine, S>,
+        mut link: Link<HostMachine, S>,
         queue: Arc<Queue>,
         reports: Arc<Reports>,
         depth: u16,
         reserved: u16,
     ) -> Self {
         let slots = usize::from(depth);
+        if queue.id() == 0 {
+            // Nothing on it is in a hurry, and each look would be one at the I/O queues less.
+            link.set_busy_poll(BusyPoll::Off);
+        }
         // Who looks all the time wants no pause at all.
         let batching = link.busy_poll() == BusyPoll::Off;
         reports.began();
@@ -123,6 +127,7 @@ impl<S: Stream> Future for QueueDriver<S> {
         }
         *yielded = false;
         link.expect_bulk(work.bulk);
+        link.send_first(work.queue.news.load(Ordering::Relaxed));
         (work.delivered, work.holding) = (false, false);
         match link.poll_turn(cx, |host, now, cx| work.turn(host, now, cx)) {
             Poll::Pending => Poll::Pending,
@@ -225,12 +230,8 @@ impl Work {
         self.reports.traffic();
         let mut shared = self.queue.lock();
         for (entry, completion) in self.over.drain(..) {
-            let finished = Finished {
-                result: completion.result.map_err(Fault::Failed),
-                data: completion.data,
-                timed_out: false,
-            };
-            self.wakers.extend(shared.table.finish(entry, finished));
+            let result = completion.result.map_err(Fault::Failed);
+            self.wakers.extend(shared.table.finish(entry, result, completion.data));
         }
         drop(shared);
         for waker in self.wakers.drain(..) {
@@ -281,8 +282,7 @@ impl Work {
                 }
                 Err(refused) => {
                     let result = Err(Fault::Refused(refused.reason));
-                    let finished = Finished { result, data: refused.command.data, timed_out: false };
-                    self.wakers.extend(shared.table.finish(entry, finished));
+                    self.wakers.extend(shared.table.finish(entry, result, refused.command.data));
                 }
             }
         }
