@@ -162,10 +162,7 @@ impl Work {
         match result {
             Ok(()) => {
                 match &self.op {
-                    IoOp::Read(_) | IoOp::Compare(_) => {
-                        Totals::bump(&totals.reads, 1);
-                        Totals::bump(&totals.bytes_read, len);
-                    }
+                    IoOp::Read(_) | IoOp::Compare(_) => totals.read(len),
                     IoOp::Write { .. } => {
                         Totals::bump(&totals.writes, 1);
                         Totals::bump(&totals.bytes_written, len);

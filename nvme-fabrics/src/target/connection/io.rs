@@ -13,7 +13,7 @@ use nvme_proto::sgl::SglPlace;
 use nvme_proto::sqe::{Fuse, Psdt, Sqe};
 
 use super::{Answer, IoQueue, Payload, Work, answer, entry, status};
-use crate::target::backend::{Durability, Extent, Geometry, IoOp};
+use crate::target::backend::{Durability, Extent, Geometry, IoOp, Lent};
 use crate::target::config::AnaState;
 use crate::target::state::{Attached, Group};
 
@@ -29,10 +29,44 @@ impl IoQueue {
         })
     }
 
+    /// The data of a read, if storage lends them; counted as done then. `None` of everything else: it is to be executed.
+    #[inline]
+    pub(super) fn lend(&mut self, now: Time, sqe: &Sqe) -> Option<Lent> {
+        if sqe.opcode != Read::OPCODE {
+            return None;
+        }
+        let (attached, extent) = self.range(sqe, Group::Read).ok()??;
+        let len = usize::try_from(extent.len).ok()?;
+        let lent = attached.namespace.backend.store()?.lend(extent.at, len)?;
+        if lent.as_ref().len() != len {
+            return None;
+        }
+        attached.totals.read(extent.len);
+        self.controller.seen(now);
+        Some(lent)
+    }
+
     #[inline]
     fn read_or_write(&mut self, sqe: &Sqe) -> Result<Answer, Status> {
-        if sqe.flags.fuse() != Fuse::NORMAL || sqe.flags.psdt() != Psdt::SGL {
+        let group = if sqe.opcode == Write::OPCODE { Group::Write } else { Group::Read };
+        let Some((attached, extent)) = self.range(sqe, group)? else {
             return entry(sqe).map(|()| super::done());
+        };
+        let op = match group {
+            Group::Write => {
+                let durability = if sqe.cdw12 & FUA == 0 { Durability::Cached } else { Durability::Forced };
+                IoOp::Write { extent, durability }
+            }
+            _ => IoOp::Read(extent),
+        };
+        Ok(Answer::Io(Work::new(attached.clone(), op, sqe.cid, sqe.opcode)))
+    }
+
+    /// What a read or a write is about, if it is allowed. `None`: it is not a command of its own, or describes its data in another way.
+    #[inline]
+    fn range(&mut self, sqe: &Sqe, group: Group) -> Result<Option<(&Arc<Attached>, Extent)>, Status> {
+        if sqe.flags.fuse() != Fuse::NORMAL || sqe.flags.psdt() != Psdt::SGL {
+            return Ok(None);
         }
         let attached = self.namespace(sqe.nsid)?;
         let geometry = attached.namespace.geometry();
@@ -44,15 +78,8 @@ impl IoQueue {
                 check::data(&sqe.sgl, Some(extent.len)).map_err(status)?;
             }
         }
-        let op = if sqe.opcode == Write::OPCODE {
-            admit(attached, &geometry, Group::Write)?;
-            let durability = if sqe.cdw12 & FUA == 0 { Durability::Cached } else { Durability::Forced };
-            IoOp::Write { extent, durability }
-        } else {
-            admit(attached, &geometry, Group::Read)?;
-            IoOp::Read(extent)
-        };
-        Ok(Answer::Io(Work::new(attached.clone(), op, sqe.cid, sqe.opcode)))
+        admit(attached, &geometry, group)?;
+        Ok(Some((attached, extent)))
     }
 
     #[cold]

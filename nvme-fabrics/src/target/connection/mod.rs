@@ -44,6 +44,7 @@ pub(crate) use answer::{Answer, Notice, Payload, Work};
 pub use answer::{Endpoint, Termination};
 pub(crate) use features::supported as supported_features;
 
+use super::backend::Lent;
 use super::handle::Shared;
 use super::state::{Controller, Drain, ErrorRecord, Letter, Mailbox, View, lock};
 use waiting::Waiting;
@@ -131,6 +132,17 @@ impl Connection {
             self.mailbox.terminate(Termination::Disconnected);
         }
         answer
+    }
+
+    /// The data of a read that storage lends. `None` of every other command, and of one that is refused: it is to be [executed](Self::execute).
+    #[inline]
+    pub(crate) fn lend(&mut self, now: Time, sqe: &Sqe) -> Option<Lent> {
+        match &mut self.role {
+            Role::Io(queue) if sqe.sgl.length <= self.target.settings.max_transfer_bytes() => {
+                queue.lend(now, sqe)
+            }
+            _ => None,
+        }
     }
 
     /// More data than a command may move (MDTS): nothing is taken or made for it.

@@ -14,7 +14,7 @@ use nvme_proto::sqe::Sqe;
 use super::mailbox::{Mailbox, Order};
 use super::pool::Pool;
 use super::statistics::Statistics;
-use crate::target::backend::{Buffer, Extent, Finished, Io, IoError, IoOp, Lent, perform, take};
+use crate::target::backend::{Buffer, Finished, Io, IoError, IoOp, Lent, perform, take};
 use crate::target::connection::{Answer, Connection, Notice, Payload, Work};
 
 /// The machine of a connection.
@@ -269,6 +269,10 @@ impl Session {
                 self.answered_here(tag, answer, data)
             }
             CommandData::Transfer { len } => {
+                // What is lent needs no memory, and waits for none.
+                if let Some(lent) = self.queue.lend(now, sqe) {
+                    return self.lent(lent);
+                }
                 if self.waiting.is_empty()
                     && let Some(buffer) = self.buffer(len)
                 {
@@ -322,7 +326,7 @@ impl Session {
                     self.pool.align(&mut buffer, alignment);
                 }
                 match work.op {
-                    IoOp::Read(extent) => self.read(tag, work, extent, buffer),
+                    IoOp::Read(_) => self.run(tag, work, buffer),
                     _ => Outcome::Fetch(buffer, Stage::Fetching(work)),
                 }
             }
@@ -377,16 +381,11 @@ impl Session {
         }
     }
 
-    /// Has storage read, or lend.
-    fn read(&mut self, tag: Tag, work: Work, extent: Extent, buffer: Buffer) -> Outcome {
-        let len = buffer.as_ref().len();
-        let lent = work.backend().store().and_then(|store| store.lend(extent.at, len));
-        let Some(lent) = lent.filter(|lent| lent.as_ref().len() == len) else {
-            return self.run(tag, work, buffer);
-        };
-        self.pool.give(buffer);
-        self.counts.bytes_read = self.counts.bytes_read.saturating_add(extent.len);
-        Outcome::Data(Outgoing::Lent(lent), work.finish(&Ok(())))
+    /// Storage has lent the data of a read.
+    fn lent(&mut self, lent: Lent) -> Outcome {
+        let bytes = u64::try_from(lent.as_ref().len()).unwrap_or(u64::MAX);
+        self.counts.bytes_read = self.counts.bytes_read.saturating_add(bytes);
+        Outcome::Data(Outgoing::Lent(lent), Reply::success())
     }
 
     /// Has storage do a command.

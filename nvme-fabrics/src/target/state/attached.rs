@@ -23,6 +23,12 @@ impl Totals {
         counter.store(counter.load(Ordering::Relaxed).wrapping_add(by), Ordering::Relaxed);
     }
 
+    /// A read of so many bytes was done.
+    pub(crate) fn read(&self, bytes: u64) {
+        Self::bump(&self.reads, 1);
+        Self::bump(&self.bytes_read, bytes);
+    }
+
     /// Adds what another one counted.
     pub(crate) fn add(&self, other: &Self) {
         let all = |t: &Self| {
