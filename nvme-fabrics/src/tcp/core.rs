@@ -1,14 +1,17 @@
 //! What all handles to a controller and its tasks share.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
 use nvme_proto::Cntlid;
 use nvme_proto::digest::Digests;
 use nvme_proto::fabrics::Capabilities;
-use nvme_proto::host::Data;
+use nvme_proto::host::{Data, Watch};
 use nvme_proto::identify::{IdentifyController, Version};
 use nvme_proto::sqe::Sqe;
 use tokio::sync::{Notify, watch};
@@ -17,7 +20,7 @@ use tokio::time::Instant;
 use super::connect::Settings;
 use super::error::{CommandError, CommandName, ConnectError};
 use super::events::EventBox;
-use super::queue::{Fault, Finished, Payload, Queue, Reports, Request};
+use super::queue::{Effect, Fault, Finished, Op, Payload, Queue, Reports, Request};
 use super::spread;
 use super::state::{Cause, State};
 use crate::options::FastIoFail;
@@ -55,6 +58,8 @@ pub(crate) struct Core {
     pub(crate) events: EventBox,
     state: watch::Sender<State>,
     details: RwLock<Option<Arc<Details>>>,
+    /// Of `details`, for every command to look at.
+    max_transfer: AtomicU32,
     orders: Mutex<Orders>,
     ordered: Notify,
     /// When the connection was lost that is being made again.
@@ -100,6 +105,7 @@ impl Core {
             events: EventBox::default(),
             state: watch::Sender::new(State::Connecting),
             details: RwLock::new(None),
+            max_transfer: AtomicU32::new(0),
             orders: Mutex::default(),
             ordered: Notify::new(),
             lost_at: Mutex::default(),
@@ -108,15 +114,28 @@ impl Core {
     }
 
     /// Executes a command, again after a reconnect where that is allowed.
-    pub(crate) async fn execute(&self, on: On, request: Request) -> Result<Finished, Failure> {
-        let (sqe, watch, effect) = (request.sqe, request.watch, request.effect);
-        let mut request = request;
+    #[inline]
+    pub(crate) fn execute(&self, on: On, request: Request) -> Execute<'_> {
+        let had_data = !matches!(request.data, Data::None);
+        match self.queue(on) {
+            Some(queue) => Execute { core: self, on, had_data, op: Some(queue.submit(request)), again: None },
+            None => {
+                let failure = self.failure(on, &request.sqe, Fault::Down, false, request.data);
+                let again: Again<'_> = Box::pin(std::future::ready(Err(failure)));
+                Execute { core: self, on, had_data, op: None, again: Some(again) }
+            }
+        }
+    }
+
+    /// What follows when a command has failed at `queue`: it is executed again, or that is told.
+    async fn execute_again(
+        &self,
+        on: On,
+        mut queue: &Queue,
+        Attempt { sqe, watch, effect, had_data }: Attempt,
+        mut finished: Finished,
+    ) -> Result<Finished, Failure> {
         loop {
-            let had_data = !matches!(request.data, Data::None);
-            let Some(queue) = self.queue(on) else {
-                return Err(self.failure(on, &sqe, Fault::Down, false, request.data));
-            };
-            let finished = queue.submit(request).await;
             let Err(fault) = finished.result else { return Ok(finished) };
             let has_data = !matches!(finished.data, Data::None);
             let replay = self.settings.replay;
@@ -126,7 +145,11 @@ impl Core {
             if !again || !self.connected_again(queue).await {
                 return Err(self.failure(on, &sqe, fault, finished.timed_out, finished.data));
             }
-            request = Request { sqe, data: finished.data, watch, effect };
+            queue = match self.queue(on) {
+                Some(queue) => queue,
+                None => return Err(self.failure(on, &sqe, Fault::Down, false, finished.data)),
+            };
+            finished = queue.submit(Request { sqe, data: finished.data, watch, effect }).await;
         }
     }
 
@@ -185,7 +208,13 @@ impl Core {
     }
 
     pub(crate) fn set_details(&self, details: Details) {
+        self.max_transfer.store(details.max_transfer, Ordering::Relaxed);
         *self.details.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(details));
+    }
+
+    /// Largest data of a command, bytes; 0 before the controller was live.
+    pub(crate) fn max_transfer(&self) -> u32 {
+        self.max_transfer.load(Ordering::Relaxed)
     }
 
     fn quiesced_after(&self) -> Option<Duration> {
@@ -294,6 +323,56 @@ impl Core {
 
     fn orders(&self) -> MutexGuard<'_, Orders> {
         self.orders.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A command that is executed once, or again where that is allowed. It may be dropped at any time.
+///
+/// Not an `async fn`, since nearly all commands succeed at once: what is there for the others is made when one of them fails.
+pub(crate) struct Execute<'c> {
+    core: &'c Core,
+    on: On,
+    had_data: bool,
+    op: Option<Op<'c>>,
+    again: Option<Again<'c>>,
+}
+
+/// What follows when the first attempt has failed.
+type Again<'c> = Pin<Box<dyn Future<Output = Result<Finished, Failure>> + Send + 'c>>;
+
+/// A command that is attempted, without its data.
+struct Attempt {
+    sqe: Sqe,
+    watch: Watch,
+    effect: Effect,
+    had_data: bool,
+}
+
+impl<'c> Execute<'c> {
+    #[cold]
+    fn fail(&mut self, finished: Finished, cx: &mut Context<'_>) -> Poll<Result<Finished, Failure>> {
+        let Some(op) = self.op.take() else { return Poll::Pending };
+        let &Request { sqe, watch, effect, .. } = op.request();
+        let attempt = Attempt { sqe, watch, effect, had_data: self.had_data };
+        let again: Again<'c> = Box::pin(self.core.execute_again(self.on, op.queue(), attempt, finished));
+        self.again.insert(again).as_mut().poll(cx)
+    }
+}
+
+impl Future for Execute<'_> {
+    type Output = Result<Finished, Failure>;
+
+    #[inline]
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = &mut *self;
+        let Some(op) = &mut this.op else {
+            return this.again.as_mut().map_or(Poll::Pending, |again| again.as_mut().poll(cx));
+        };
+        match Pin::new(op).poll(cx) {
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(finished) if finished.result.is_ok() => Poll::Ready(Ok(finished)),
+            Poll::Ready(finished) => this.fail(finished, cx),
+        }
     }
 }
 

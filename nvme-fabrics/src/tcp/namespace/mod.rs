@@ -19,9 +19,9 @@ pub use reservation::Reservations;
 pub use write::Durability;
 
 use super::controller::Controller;
-use super::core::{Failure, On};
+use super::core::{Execute, Failure, On};
 use super::error::CommandError;
-use super::queue::{Effect, Finished, Payload, Request};
+use super::queue::{Effect, Payload, Request};
 
 /// A namespace of a controller: a disk of blocks. Copies are handles to the same one.
 ///
@@ -131,18 +131,21 @@ impl Namespace {
     }
 
     /// An I/O command of this namespace.
-    async fn command(&self, sqe: Sqe, data: Payload, effect: Effect) -> Result<Finished, Failure> {
+    #[inline]
+    fn command(&self, sqe: Sqe, data: Payload, effect: Effect) -> Execute<'_> {
         let request = Request { sqe, data, watch: Watched::TimeOut, effect };
-        self.controller.core().execute(On::Io, request).await
+        self.controller.core().execute(On::Io, request)
     }
 
     /// Bytes as blocks.
     fn whole_blocks(&self, what: &'static str, bytes: u64) -> Result<u64, CommandError> {
         let block_size = self.block_size();
-        match bytes.checked_rem(block_size.into()) {
-            Some(0) if bytes > 0 => Ok(bytes >> self.shape.block_log2),
-            _ => Err(CommandError::Unaligned { what, bytes, block_size }),
+        // A power of two.
+        let behind = bytes & u64::from(block_size.saturating_sub(1));
+        if behind == 0 && bytes > 0 {
+            return Ok(bytes >> self.shape.block_log2);
         }
+        Err(CommandError::Unaligned { what, bytes, block_size })
     }
 
     /// A place in bytes as one in blocks.

@@ -36,6 +36,7 @@ impl Pieces {
     }
 
     /// Whether it is one.
+    #[inline]
     pub(super) fn single(&self) -> Option<Piece> {
         let mut pieces = self.clone();
         let first = pieces.next()?;
@@ -46,6 +47,7 @@ impl Pieces {
 impl Iterator for Pieces {
     type Item = Piece;
 
+    #[inline]
     fn next(&mut self) -> Option<Piece> {
         if self.left == 0 {
             return None;
@@ -64,8 +66,9 @@ impl Iterator for Pieces {
 
 impl Namespace {
     /// The pieces of a range of which data are transferred.
+    #[inline]
     pub(super) fn data_pieces(&self, lba: u64, blocks: u64) -> Pieces {
-        let most = u64::from(self.controller.details().max_transfer) >> self.shape.block_log2;
+        let most = u64::from(self.controller.core().max_transfer()) >> self.shape.block_log2;
         Pieces::new(lba, blocks, most, self.shape.identify.optimal_io_boundary().into())
     }
 

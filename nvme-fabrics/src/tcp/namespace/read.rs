@@ -5,6 +5,7 @@ use nvme_proto::command::io::Read;
 use nvme_proto::host::Data;
 
 use super::super::buffer::ReadBuffer;
+use super::super::core::Execute;
 use super::super::error::{CommandError, CommandName, FailedRead};
 use super::super::join::in_order;
 use super::super::queue::{Effect, Finished, Payload};
@@ -140,9 +141,10 @@ impl Namespace {
     }
 
     /// One command.
-    async fn read_piece(&self, piece: Piece, buffer: ReadBuffer) -> Result<Finished, Failure> {
+    #[inline]
+    fn read_piece(&self, piece: Piece, buffer: ReadBuffer) -> Execute<'_> {
         let sqe = Read::new(self.shape.nsid.get(), piece.lba, piece.blocks_less_one()).to_sqe();
-        self.command(sqe, Payload::Read(buffer), Effect::Nothing).await
+        self.command(sqe, Payload::Read(buffer), Effect::Nothing)
     }
 
     /// Several commands at a time into pieces of one memory, which is put together again.

@@ -3,11 +3,12 @@
 use bytes::{Bytes, BytesMut};
 use nvme_proto::command::io::Write;
 
+use super::super::core::Execute;
 use super::super::error::CommandError;
 use super::super::join::in_order;
-use super::super::queue::{Effect, Finished, Payload};
+use super::super::queue::{Effect, Payload};
+use super::Namespace;
 use super::pieces::Piece;
-use super::{Failure, Namespace};
 
 /// When a write is complete.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -128,14 +129,10 @@ impl Namespace {
     }
 
     /// One command.
-    async fn write_piece(
-        &self,
-        piece: Piece,
-        data: Bytes,
-        durability: Durability,
-    ) -> Result<Finished, Failure> {
+    #[inline]
+    fn write_piece(&self, piece: Piece, data: Bytes, durability: Durability) -> Execute<'_> {
         let mut write = Write::new(self.shape.nsid.get(), piece.lba, piece.blocks_less_one());
         write.force_unit_access = durability == Durability::Durable;
-        self.command(write.to_sqe(), Payload::Write(data), Effect::Overwrites).await
+        self.command(write.to_sqe(), Payload::Write(data), Effect::Overwrites)
     }
 }

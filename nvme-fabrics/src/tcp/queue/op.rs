@@ -11,27 +11,42 @@ use super::{Fault, Finished, Queue, Request};
 #[derive(Debug)]
 pub(crate) struct Op<'q> {
     queue: &'q Queue,
+    /// What is submitted. Its data go into the table.
+    request: Request,
     /// It goes ahead while the controller is being set up.
     first: bool,
-    state: State,
+    stage: Stage,
+    /// Where it is in the table.
+    entry: u32,
 }
 
-#[derive(Debug)]
-enum State {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
     /// Not polled yet.
-    New(Request),
+    New,
     /// In the table.
-    Running(u32),
+    Running,
     Over,
 }
 
 impl<'q> Op<'q> {
+    #[inline]
     pub(super) const fn new(queue: &'q Queue, request: Request, first: bool) -> Self {
-        Self { queue, first, state: State::New(request) }
+        Self { queue, request, first, stage: Stage::New, entry: 0 }
+    }
+
+    /// Its queue.
+    pub(crate) const fn queue(&self) -> &'q Queue {
+        self.queue
+    }
+
+    /// What was submitted, without its data.
+    pub(crate) const fn request(&self) -> &Request {
+        &self.request
     }
 
     /// Puts the command into the table.
-    fn begin(&mut self, request: Request, cx: &Context<'_>) -> Poll<Finished> {
+    fn begin(&mut self, cx: &Context<'_>) -> Poll<Finished> {
         let task = {
             let mut shared = self.queue.lock();
             let refused = match () {
@@ -40,9 +55,12 @@ impl<'q> Op<'q> {
                 () => None,
             };
             if let Some(fault) = refused {
-                return Poll::Ready(Finished { result: Err(fault), data: request.data, timed_out: false });
+                self.stage = Stage::Over;
+                let data = std::mem::take(&mut self.request.data);
+                return Poll::Ready(Finished { result: Err(fault), data, timed_out: false });
             }
-            self.state = State::Running(shared.table.add(request, cx.waker().clone()));
+            self.entry = shared.table.add(&mut self.request, cx.waker().clone());
+            self.stage = Stage::Running;
             self.queue.news.store(true, Ordering::Release);
             // Taken: the commands that come before the task runs need not wake it again.
             shared.task.take()
@@ -58,26 +76,27 @@ impl<'q> Op<'q> {
 impl Future for Op<'_> {
     type Output = Finished;
 
+    #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Finished> {
-        match std::mem::replace(&mut self.state, State::Over) {
-            State::New(request) => self.begin(request, cx),
-            State::Running(entry) => {
-                let finished = self.queue.lock().table.poll(entry, cx);
-                if finished.is_pending() {
-                    self.state = State::Running(entry);
+        match self.stage {
+            Stage::New => self.begin(cx),
+            Stage::Running => {
+                let finished = self.queue.lock().table.poll(self.entry, cx);
+                if finished.is_ready() {
+                    self.stage = Stage::Over;
                 }
                 finished
             }
-            State::Over => Poll::Pending,
+            Stage::Over => Poll::Pending,
         }
     }
 }
 
 impl Drop for Op<'_> {
     fn drop(&mut self) {
-        if let State::Running(entry) = self.state {
+        if self.stage == Stage::Running {
             // A statement of its own: the lock is free again when what comes back is dropped.
-            let gone = self.queue.lock().table.abandon(entry);
+            let gone = self.queue.lock().table.abandon(self.entry);
             drop(gone);
         }
     }

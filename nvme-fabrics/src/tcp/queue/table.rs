@@ -90,33 +90,39 @@ pub(crate) struct Table {
     waiting: List,
 }
 
+/// One command. What it was submitted with and what came of it is moved field by field: an enum with all of that in its variants was copied
+/// as a whole with each step.
 #[derive(Debug)]
 struct Entry {
-    state: State,
+    stage: Stage,
+    /// It has taken too long.
+    timed_out: bool,
+    effect: Effect,
+    watch: Watch,
+    /// Its identifier on the wire.
+    wire: u16,
     before: u32,
     after: u32,
+    /// Who waits for it.
+    waker: Option<Waker>,
+    sqe: Sqe,
+    /// Its data while it waits, and when it is over.
+    data: Payload,
+    /// What became of it, when it is over.
+    result: Result<Cqe, Fault>,
 }
 
-#[derive(Debug)]
-enum State {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
     Free,
     /// Not taken by the queue's task yet.
-    Waiting {
-        request: Request,
-        waker: Option<Waker>,
-    },
+    Waiting,
     /// With the controller.
-    Issued {
-        waker: Option<Waker>,
-        wire: u16,
-        timed_out: bool,
-    },
+    Issued,
     /// The same, but nobody waits any more.
-    Abandoned {
-        wire: u16,
-    },
+    Abandoned,
     /// Over.
-    Done(Finished),
+    Done,
 }
 
 /// The list of those that wait, in the order in which they came.
@@ -139,21 +145,18 @@ impl Table {
         self.waiting.len
     }
 
-    /// Adds a command behind those that wait.
-    pub(crate) fn add(&mut self, request: Request, waker: Waker) -> u32 {
-        let state = State::Waiting { request, waker: Some(waker) };
-        let index = match self.free.pop() {
-            Some(index) => index,
-            None => {
-                // As many as there are futures; those do not fit into memory long before.
-                let index = u32::try_from(self.entries.len()).unwrap_or(NONE);
-                self.entries.push(Entry { state: State::Free, before: NONE, after: NONE });
-                index
-            }
-        };
+    /// Adds a command behind those that wait. Its data are taken.
+    #[inline]
+    pub(crate) fn add(&mut self, request: &mut Request, waker: Waker) -> u32 {
+        let index = self.free.pop().unwrap_or_else(|| self.grow());
         let before = self.waiting.last;
         if let Some(entry) = self.entry(index) {
-            *entry = Entry { state, before, after: NONE };
+            (entry.stage, entry.timed_out) = (Stage::Waiting, false);
+            (entry.effect, entry.watch) = (request.effect, request.watch);
+            (entry.wire, entry.before, entry.after) = (0, before, NONE);
+            entry.waker = Some(waker);
+            entry.sqe = request.sqe;
+            entry.data = std::mem::take(&mut request.data);
         }
         match self.entry(before) {
             Some(entry) => entry.after = index,
@@ -164,72 +167,87 @@ impl Table {
         index
     }
 
+    /// A new entry.
+    #[cold]
+    fn grow(&mut self) -> u32 {
+        // As many as there are futures; those do not fit into memory long before.
+        let index = u32::try_from(self.entries.len()).unwrap_or(NONE);
+        self.entries.push(Entry {
+            stage: Stage::Free,
+            timed_out: false,
+            effect: Effect::Nothing,
+            watch: Watch::TimeOut,
+            wire: 0,
+            before: NONE,
+            after: NONE,
+            waker: None,
+            sqe: Sqe::new(0),
+            data: Payload::None,
+            result: Err(Fault::Vanished),
+        });
+        index
+    }
+
     /// Takes the command that has waited longest, to be submitted.
+    #[inline]
     pub(crate) fn take(&mut self) -> Option<(u32, Request)> {
         let index = self.waiting.first;
         self.entry(index)?;
         self.unlink(index);
         let entry = self.entry(index)?;
-        let issued = State::Issued { waker: None, wire: 0, timed_out: false };
-        match std::mem::replace(&mut entry.state, issued) {
-            State::Waiting { request, waker } => {
-                entry.state = State::Issued { waker, wire: 0, timed_out: false };
-                Some((index, request))
-            }
-            other => {
-                entry.state = other;
-                None
-            }
-        }
+        entry.stage = Stage::Issued;
+        let (watch, effect) = (entry.watch, entry.effect);
+        Some((index, Request { sqe: entry.sqe, data: std::mem::take(&mut entry.data), watch, effect }))
     }
 
     /// The command taken last has this identifier on the wire.
+    #[inline]
     pub(crate) fn issued(&mut self, index: u32, id: u16) {
-        if let Some(Entry { state: State::Issued { wire, .. } | State::Abandoned { wire }, .. }) =
-            self.entry(index)
+        if let Some(entry) = self.entry(index)
+            && entry.is_issued()
         {
-            *wire = id;
+            entry.wire = id;
         }
     }
 
     /// A command is over; returns who waits for it.
-    pub(crate) fn finish(&mut self, index: u32, mut finished: Finished) -> Option<Waker> {
+    #[inline]
+    pub(crate) fn finish(&mut self, index: u32, result: Result<Cqe, Fault>, data: Payload) -> Option<Waker> {
         let entry = self.entry(index)?;
-        match std::mem::replace(&mut entry.state, State::Free) {
-            State::Issued { waker, timed_out, .. } => {
-                finished.timed_out = timed_out;
-                entry.state = State::Done(finished);
-                waker
+        match entry.stage {
+            Stage::Issued => {
+                entry.stage = Stage::Done;
+                (entry.result, entry.data) = (result, data);
+                entry.waker.take()
             }
-            State::Abandoned { .. } => {
+            Stage::Abandoned => {
+                entry.stage = Stage::Free;
                 self.free.push(index);
                 None
             }
-            other => {
-                entry.state = other;
-                None
-            }
+            Stage::Free | Stage::Waiting | Stage::Done => None,
         }
     }
 
     /// What became of a command; else the task is woken when it is known.
+    #[inline]
     pub(crate) fn poll(&mut self, index: u32, cx: &Context<'_>) -> Poll<Finished> {
         let Some(entry) = self.entry(index) else { return Poll::Pending };
-        match &mut entry.state {
-            State::Waiting { waker, .. } | State::Issued { waker, .. } => {
-                if !waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
-                    *waker = Some(cx.waker().clone());
+        match entry.stage {
+            Stage::Done => {
+                entry.stage = Stage::Free;
+                let data = std::mem::take(&mut entry.data);
+                let finished = Finished { result: entry.result, data, timed_out: entry.timed_out };
+                self.free.push(index);
+                Poll::Ready(finished)
+            }
+            Stage::Waiting | Stage::Issued => {
+                if !entry.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+                    entry.waker = Some(cx.waker().clone());
                 }
                 Poll::Pending
             }
-            State::Done(_) => match std::mem::replace(&mut entry.state, State::Free) {
-                State::Done(finished) => {
-                    self.free.push(index);
-                    Poll::Ready(finished)
-                }
-                _ => Poll::Pending,
-            },
-            State::Free | State::Abandoned { .. } => Poll::Pending,
+            Stage::Free | Stage::Abandoned => Poll::Pending,
         }
     }
 
@@ -237,66 +255,58 @@ impl Table {
     /// returned is to be dropped.
     pub(crate) fn abandon(&mut self, index: u32) -> Option<impl Sized + use<>> {
         let entry = self.entry(index)?;
-        match std::mem::replace(&mut entry.state, State::Free) {
-            State::Issued { waker, wire, .. } => {
-                entry.state = State::Abandoned { wire };
-                Some((None, None, waker))
-            }
-            State::Waiting { request, waker } => {
-                self.unlink(index);
-                self.free.push(index);
-                Some((Some(request), None, waker))
-            }
-            State::Done(finished) => {
-                self.free.push(index);
-                Some((None, Some(finished), None))
-            }
-            State::Free => None,
-            abandoned @ State::Abandoned { .. } => {
-                entry.state = abandoned;
-                None
-            }
+        let before = entry.stage;
+        entry.stage = match before {
+            Stage::Free | Stage::Abandoned => return None,
+            Stage::Issued => Stage::Abandoned,
+            Stage::Waiting | Stage::Done => Stage::Free,
+        };
+        let gone = (entry.waker.take(), std::mem::take(&mut entry.data));
+        if before == Stage::Waiting {
+            self.unlink(index);
         }
+        if before != Stage::Issued {
+            self.free.push(index);
+        }
+        Some(gone)
     }
 
     /// A command has taken too long: remembers that, if it still has this identifier and is not over.
     pub(crate) fn time_out(&mut self, index: u32, id: u16) {
-        if let Some(Entry { state: State::Issued { wire, timed_out, .. }, .. }) = self.entry(index)
-            && *wire == id
+        if let Some(entry) = self.entry(index)
+            && entry.stage == Stage::Issued
+            && entry.wire == id
         {
-            *timed_out = true;
+            entry.timed_out = true;
         }
     }
 
     /// Whether the command with this identifier is still with the controller.
     pub(crate) fn is_issued(&self, index: u32, id: u16) -> bool {
-        let state = usize::try_from(index).ok().and_then(|index| self.entries.get(index));
-        match state.map(|entry| &entry.state) {
-            Some(State::Issued { wire, .. } | State::Abandoned { wire }) => *wire == id,
-            _ => false,
-        }
+        let entry = usize::try_from(index).ok().and_then(|index| self.entries.get(index));
+        entry.is_some_and(|entry| entry.is_issued() && entry.wire == id)
     }
 
     /// The connection is gone: everything that waits is over with `waiting`, and what is still with the controller with `issued`. Returns who waits.
     pub(crate) fn clear(&mut self, waiting: Fault, issued: Fault) -> Vec<Waker> {
         let mut wakers = Vec::new();
         while let Some((index, request)) = self.take() {
-            let finished = Finished { result: Err(waiting), data: request.data, timed_out: false };
-            wakers.extend(self.finish(index, finished));
+            wakers.extend(self.finish(index, Err(waiting), request.data));
         }
         for index in 0..self.entries.len() {
             let index = u32::try_from(index).unwrap_or(NONE);
-            let finished = Finished { result: Err(issued), data: Payload::None, timed_out: false };
-            wakers.extend(self.finish(index, finished));
+            wakers.extend(self.finish(index, Err(issued), Payload::None));
         }
         wakers
     }
 
+    #[inline]
     fn entry(&mut self, index: u32) -> Option<&mut Entry> {
         self.entries.get_mut(usize::try_from(index).ok()?)
     }
 
     /// Takes an entry out of the list of those that wait.
+    #[inline]
     fn unlink(&mut self, index: u32) {
         let Some(entry) = self.entry(index) else { return };
         let (before, after) = (entry.before, entry.after);
@@ -313,6 +323,14 @@ impl Table {
     }
 }
 
+impl Entry {
+    /// Whether the controller has it.
+    #[inline]
+    const fn is_issued(&self) -> bool {
+        matches!(self.stage, Stage::Issued | Stage::Abandoned)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -323,18 +341,18 @@ mod tests {
         Request { sqe, data: Payload::None, watch: Watch::TimeOut, effect: Effect::Nothing }
     }
 
-    fn waker() -> Waker {
-        Waker::noop().clone()
+    fn add(table: &mut Table, number: u32) -> u32 {
+        table.add(&mut request(number), Waker::noop().clone())
     }
 
-    fn done() -> Finished {
-        Finished { result: Ok(Cqe::success(0)), data: Payload::None, timed_out: false }
+    fn finish(table: &mut Table, index: u32) -> Option<Waker> {
+        table.finish(index, Ok(Cqe::success(0)), Payload::None)
     }
 
     #[test]
     fn commands_are_taken_in_the_order_in_which_they_came_whoever_leaves() {
         let mut table = Table::default();
-        let all: Vec<u32> = (0..8).map(|number| table.add(request(number), waker())).collect();
+        let all: Vec<u32> = (0..8).map(|number| add(&mut table, number)).collect();
         for leaves in [0, 3, 7] {
             assert!(table.abandon(all[leaves]).is_some());
         }
@@ -349,36 +367,36 @@ mod tests {
     fn an_entry_is_used_again_only_when_its_command_is_over() {
         let mut table = Table::default();
         let cx = &Context::from_waker(Waker::noop());
-        let first = table.add(request(0), waker());
+        let first = add(&mut table, 0);
         assert_eq!(table.take().map(|(index, _)| index), Some(first));
         table.issued(first, 77);
         assert!(table.abandon(first).is_some());
         // The controller still has it.
-        let second = table.add(request(1), waker());
+        let second = add(&mut table, 1);
         assert_ne!(first, second);
         assert!(table.is_issued(first, 77) && !table.is_issued(first, 78));
-        assert!(table.finish(first, done()).is_none(), "nobody waits");
-        assert_eq!(table.add(request(2), waker()), first);
+        assert!(finish(&mut table, first).is_none(), "nobody waits");
+        assert_eq!(add(&mut table, 2), first);
         // Over, but not fetched: it stays.
         assert_eq!(table.take().map(|(index, _)| index), Some(second));
-        assert!(table.finish(second, done()).is_some());
-        assert_ne!(table.add(request(3), waker()), second);
+        assert!(finish(&mut table, second).is_some());
+        assert_ne!(add(&mut table, 3), second);
         assert!(table.poll(second, cx).is_ready());
         assert!(table.poll(second, cx).is_pending());
-        assert_eq!(table.add(request(4), waker()), second);
+        assert_eq!(add(&mut table, 4), second);
     }
 
     #[test]
     fn a_lost_connection_ends_everything_once() {
         let mut table = Table::default();
         let cx = &Context::from_waker(Waker::noop());
-        let [issued, waiting, over] = [0, 1, 2].map(|number| table.add(request(number), waker()));
+        let [issued, waiting, over] = [0, 1, 2].map(|number| add(&mut table, number));
         table.take();
         // `over` is ahead of `waiting` only because that one leaves and comes back.
         table.abandon(waiting);
         assert_eq!(table.take().map(|(index, _)| index), Some(over));
-        table.finish(over, done());
-        let waiting = table.add(request(3), waker());
+        finish(&mut table, over);
+        let waiting = add(&mut table, 3);
         assert_eq!(table.clear(Fault::Down, Fault::Vanished).len(), 2);
         assert_eq!(table.clear(Fault::Down, Fault::Vanished).len(), 0);
         for (index, want) in [(issued, Err(Fault::Vanished)), (waiting, Err(Fault::Down))] {
