@@ -29,16 +29,18 @@ fn main() -> ExitCode {
     let disk = Arc::new(raw::disk());
     let backend = ours::memory(&disk);
     // Called by ourselves: so many reads to be counted or profiled.
-    if let [flag, depth, reads] = args.as_slice()
-        && flag == "--count"
+    if let [flag, depth, reads, rest @ ..] = args.as_slice()
+        && flag.starts_with("--count")
     {
-        ours::count(&backend, depth.parse().expect("a depth"), reads.parse().expect("a number"));
-        return ExitCode::SUCCESS;
-    }
-    if let [flag, depth, reads] = args.as_slice()
-        && flag == "--count-raw"
-    {
-        raw::count(&disk, depth.parse().expect("a depth"), reads.parse().expect("a number"));
+        let depth = depth.parse().expect("a depth");
+        let reads = reads.parse().expect("a number");
+        let len = rest.first().map_or(SMALL, |len| len.parse().expect("a length"));
+        match flag.as_str() {
+            "--count" => ours::count(&backend, depth, len, reads),
+            "--count-raw" => raw::count(&disk, depth, len, reads),
+            "--count-loop" => raw::count_loop(&disk, depth, len, reads),
+            _ => return ExitCode::FAILURE,
+        }
         return ExitCode::SUCCESS;
     }
     let number = args.iter().position(|arg| arg == "--rounds").and_then(|at| args.get(at + 1)?.parse().ok());

@@ -78,11 +78,7 @@ async fn read(disk: &Disk, depth: usize, len: usize, time: Duration) -> u64 {
             }
         });
     }
-    let until = Instant::now() + time;
-    while Instant::now() < until {
-        tokio::task::yield_now().await;
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
+    tokio::time::sleep(time).await;
     over.store(true, Ordering::Relaxed);
     while readers.join_next().await.is_some() {}
     count.load(Ordering::Relaxed)
@@ -117,7 +113,7 @@ pub(crate) fn polling(backend: &Arc<dyn Backend>, len: usize) -> f64 {
 }
 
 /// So many reads, for whoever counts what they cost.
-pub(crate) fn count(backend: &Arc<dyn Backend>, depth: usize, reads: usize) {
+pub(crate) fn count(backend: &Arc<dyn Backend>, depth: usize, len: usize, reads: u64) {
     crate::raw::runtime().block_on(async {
         let server = server(backend, None, BusyPoll::Off).await;
         let (controller, disk) = connect(&server, Digests::NONE, BusyPoll::Off).await;
@@ -126,9 +122,9 @@ pub(crate) fn count(backend: &Arc<dyn Backend>, depth: usize, reads: usize) {
             let disk = disk.clone();
             readers.spawn(async move {
                 let mut random = fastrand::Rng::with_seed(number as u64);
-                let mut buffer = vec![0; 4096];
-                for _ in 0..reads / depth {
-                    let block = random.usize(0..DISK / 4096) * 8;
+                let mut buffer = vec![0; len];
+                for _ in 0..reads / depth as u64 {
+                    let block = random.usize(0..DISK / len) * (len / 512);
                     buffer = disk.read_into(block as u64, buffer).await.expect("a read");
                 }
             });

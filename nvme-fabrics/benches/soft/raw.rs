@@ -63,16 +63,27 @@ pub(crate) fn tasks(disk: &Arc<Vec<u8>>, depth: usize, len: usize) -> f64 {
 }
 
 /// So many reads by two tasks of one thread, for whoever counts what they cost.
-pub(crate) fn count(disk: &Arc<Vec<u8>>, depth: usize, reads: u64) {
+pub(crate) fn count(disk: &Arc<Vec<u8>>, depth: usize, len: usize, reads: u64) {
     runtime().block_on(async {
         let (mut stream, served) = pair().await.expect("loopback");
         let disk = Arc::clone(disk);
-        tokio::spawn(async move { Server::new(4096).serve(served, &disk).await });
-        let mut client = Client::new(depth, 4096);
+        tokio::spawn(async move { Server::new(len).serve(served, &disk).await });
+        let mut client = Client::new(depth, len);
         while client.done < reads {
             client.run(&mut stream, Duration::from_micros(100)).await.expect("the raw server");
         }
     });
+}
+
+/// The same by one loop that never waits.
+pub(crate) fn count_loop(disk: &[u8], depth: usize, len: usize, reads: u64) {
+    let (stream, served) = std_pair();
+    let mut client = Client::new(depth, len);
+    let mut server = Server::new(len);
+    while client.done < reads {
+        client.step(&stream).expect("the raw server");
+        server.step(&served, disk).expect("the raw client");
+    }
 }
 
 /// Reads a second of processor time: both ends in one loop that never waits.
