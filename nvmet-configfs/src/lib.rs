@@ -13,6 +13,7 @@ pub mod handle;
 mod hint;
 #[cfg(target_os = "linux")]
 pub mod kernel;
+pub mod manual;
 #[cfg(feature = "serde")]
 pub mod nvmetcli;
 mod object;
@@ -20,7 +21,9 @@ pub mod observe;
 mod plan;
 #[cfg(target_os = "linux")]
 mod preflight;
+pub mod sessions;
 pub mod spec;
+mod support;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod text;
@@ -51,6 +54,7 @@ pub use spec::{
     PassthruSpec, PortId, PortIdError, PortSpec, PortTransport, ReferralSpec, Serial, SettingError, Settings,
     SpecError, SpecProblem, SubsystemSpec, TargetSpec, TextError,
 };
+pub use support::{Presence, Support, support};
 pub use tree::{Entry, Name, NodeKind, Op, RelPath, RelPathError, Tree, TreeError, dump};
 #[cfg(feature = "testing")]
 pub use tree::{FakeKernel, FakeTree, Instrumented};

@@ -9,11 +9,14 @@ mod report;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use crate::support::support;
+use crate::tree::OsTree;
 use crate::tree::os::is_configfs;
 
+pub use crate::support::Presence;
 pub use modules::{LoadError, Module, ModuleState, load_module, load_module_with};
 pub use report::{
-    Capabilities, Configfs, MountError, Nvmet, Presence, Problem, Report, mount_configfs, mount_configfs_at,
+    Capabilities, Configfs, MountError, Nvmet, Problem, Report, mount_configfs, mount_configfs_at,
 };
 
 /// Where the kernel is looked at; [`Roots::default`] is where it is, tests have their own.
@@ -93,8 +96,11 @@ pub fn check(roots: &Roots) -> Report {
     };
     let states = Module::ALL.iter().map(|m| (*m, modules::state(roots, release.as_deref(), *m)));
     let modules: BTreeMap<_, _> = states.collect();
-    let capabilities = report::capabilities(&roots.configfs.join("nvmet"));
-    Report { roots: roots.clone(), release, configfs, nvmet, modules, capabilities }
+    let tree = OsTree::open_unchecked(roots.configfs.join("nvmet")).ok();
+    // What cannot be listed cannot be told.
+    let attributes = tree.and_then(|tree| support(&tree).ok()).unwrap_or_default();
+    let capabilities = Capabilities::of(&attributes);
+    Report { roots: roots.clone(), release, configfs, nvmet, modules, capabilities, attributes }
 }
 
 #[cfg(test)]

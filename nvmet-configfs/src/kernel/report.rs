@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::fs::read_dir;
 use std::path::{Path, PathBuf};
 
 use nix::mount::{MsFlags, mount};
 
 use super::{Module, ModuleState, Roots};
 use crate::errno::Errno;
+use crate::object::Object;
+use crate::support::{Presence, Support};
 use crate::tree::os::is_configfs;
 
 /// What a machine's kernel offers as a target.
@@ -27,6 +28,8 @@ pub struct Report {
     pub modules: BTreeMap<Module, ModuleState>,
     /// What the tree shows.
     pub capabilities: Capabilities,
+    /// Which attributes it has, each by itself.
+    pub attributes: Support,
 }
 
 /// The file system of the tree.
@@ -58,19 +61,6 @@ pub enum Nvmet {
     NotLoaded,
 }
 
-/// Whether a kernel has something.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Presence {
-    /// It has.
-    Yes,
-    /// It has not.
-    No,
-    /// That shows only inside an object, and there is none.
-    #[default]
-    Unknown,
-}
-
 /// What the tree shows of a kernel's abilities. Those that show inside an object are [`Presence::Unknown`] until there is
 /// one: nothing is made to find out.
 ///
@@ -100,6 +90,18 @@ pub struct Capabilities {
 }
 
 impl Capabilities {
+    /// Those that the attributes of a kernel stand for.
+    pub(super) fn of(attributes: &Support) -> Self {
+        Self {
+            unique_discovery_nqn: attributes.presence(Object::Root, "discovery_nqn"),
+            passthru: attributes.presence(Object::Passthru, "enable"),
+            authentication: attributes.presence(Object::Host, "dhchap_key"),
+            tls: attributes.presence(Object::Port, "addr_tsas"),
+            queue_size: attributes.presence(Object::Port, "param_max_queue_size"),
+            reservations: attributes.presence(Object::Namespace, "resv_enable"),
+        }
+    }
+
     /// All of them with their names.
     pub fn iter(&self) -> impl Iterator<Item = (&'static str, Presence)> {
         [
@@ -111,31 +113,6 @@ impl Capabilities {
             ("reservations", self.reservations),
         ]
         .into_iter()
-    }
-}
-
-pub(super) fn capabilities(nvmet: &Path) -> Capabilities {
-    let objects = |dirs: Vec<PathBuf>| -> Vec<PathBuf> {
-        let entries = dirs.iter().filter_map(|d| read_dir(d).ok()).flatten();
-        entries.filter_map(Result::ok).map(|e| e.path()).filter(|p| p.is_dir()).collect()
-    };
-    let of = |group: &str| objects(vec![nvmet.join(group)]);
-    let subsystems = of("subsystems");
-    let namespaces = objects(subsystems.iter().map(|s| s.join("namespaces")).collect());
-    let has = |objects: &[PathBuf], name: &str| match objects.first() {
-        None => Presence::Unknown,
-        Some(first) if first.join(name).exists() => Presence::Yes,
-        Some(_) => Presence::No,
-    };
-    let (hosts, ports) = (of("hosts"), of("ports"));
-    let root = if nvmet.is_dir() { vec![nvmet.to_path_buf()] } else { Vec::new() };
-    Capabilities {
-        unique_discovery_nqn: has(&root, "discovery_nqn"),
-        passthru: has(&subsystems, "passthru"),
-        authentication: has(&hosts, "dhchap_key"),
-        tls: has(&ports, "addr_tsas"),
-        queue_size: has(&ports, "param_max_queue_size"),
-        reservations: has(&namespaces, "resv_enable"),
     }
 }
 
@@ -227,7 +204,7 @@ impl fmt::Display for Report {
             };
             writeln!(f, "ability     {name}: {presence}")?;
         }
-        Ok(())
+        if self.nvmet == Nvmet::Present { write!(f, "{}", self.attributes) } else { Ok(()) }
     }
 }
 

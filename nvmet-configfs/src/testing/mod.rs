@@ -3,6 +3,9 @@
 //! Each takes bytes, makes inputs from them, and panics when the property does not hold.
 
 mod agree;
+mod attributes;
+#[cfg(feature = "serde")]
+mod files;
 mod mistakes;
 mod specs;
 
@@ -13,6 +16,9 @@ use crate::{Consent, Errno, Error, Foreign, Policy, reconcile};
 use specs::{Controller, spec};
 
 pub use agree::{Disagreement, agree};
+pub use attributes::attributes;
+#[cfg(feature = "serde")]
+pub use files::{files, saved};
 pub use mistakes::{Mistake, mistakes};
 
 /// What the property needs to go on. Here and nowhere else in this crate a failure is a panic.
