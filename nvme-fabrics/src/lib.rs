@@ -68,8 +68,8 @@ pub use kernel::log::{KernelLog, NoLog, Rejection};
 pub use kernel::modules;
 pub use kernel::names::{ControllerName, GenericName, NameError, NamespaceName, PathName, SubsystemName};
 pub use kernel::sysfs::{
-    Address, AnaState, Controller, ControllerState, DeviceNumber, Inventory, Namespace, NamespaceParent,
-    NamespacePath, ScanError, Subsystem, Sysfs,
+    Address, AnaState, Controller, ControllerState, DeviceNumber, Host, Inventory, Namespace,
+    NamespaceParent, NamespacePath, ScanError, Subsystem, Sysfs,
 };
 pub use kernel::wait::{
     Cancel, Patience, WaitError, WhichNamespace, wait_for_namespace, wait_for_namespaces, wait_gone,

@@ -11,6 +11,7 @@ pub mod model;
 #[cfg(feature = "soft-target")]
 #[cfg_attr(docsrs, doc(cfg(feature = "soft-target")))]
 pub mod storage;
+mod tree;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,10 +20,12 @@ use nvme_proto::tls::{ConfiguredPsk, PskIdentity};
 use nvme_proto::{HostNqn, IpTraddr, SubsysNqn};
 
 pub use crate::kernel::device::ScriptedDevice;
+pub use tree::{Tree, sysfs_tree};
 
 use crate::identity::{HostIdentity, generate};
 use crate::kernel::device::{OptionList, Reply};
 use crate::kernel::disconnect::{Selector, unescaped};
+use crate::kernel::events::{Event, Uevent};
 use crate::kernel::keyring::ListedKey;
 use crate::kernel::log::Record;
 use crate::kernel::log::rejection::{self, Attempt};
@@ -119,6 +122,7 @@ pub fn text(data: &[u8]) {
     devices(&text);
     kernel_log(&text);
     option_strings(&text);
+    uevents(data);
     let _ = generate::smbios_uuid(data);
     let _ = generate::machine_id(&text);
     let _ = generate::uuid_text(&text);
@@ -196,6 +200,19 @@ fn devices(text: &str) {
     if let Ok(reply) = Reply::parse(text) {
         let again = format!("instance={},cntlid={}\n", reply.controller.instance(), reply.cntlid.0);
         assert_eq!(Reply::parse(&again), Ok(reply));
+    }
+}
+
+/// Whatever a message is, it is refused or says the same again.
+///
+/// # Panics
+/// When the property does not hold.
+fn uevents(data: &[u8]) {
+    let Ok(event) = Uevent::parse(data) else { return };
+    assert_eq!(Uevent::parse(&event.encode()), Ok(event.clone()));
+    assert!(event.variables().all(|(name, _)| event.variable(name).is_some()));
+    if let Some(typed) = Event::of(event.clone()) {
+        assert_eq!(typed.uevent, event);
     }
 }
 

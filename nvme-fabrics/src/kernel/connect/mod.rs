@@ -4,12 +4,18 @@
 //! |---|---|
 //! | read the list of options (kernels since 5.17) | [`ConnectError::Device`], [`ConnectError::Unsupported`] |
 //! | look whether the address leads anywhere | [`ConnectError::NoInterface`] |
-//! | look at the live controllers | [`ConnectError::AlreadyConnected`], [`ConnectError::IdentityConflict`] |
+//! | look at the live controllers, where the kernel does not | [`ConnectError::AlreadyConnected`], [`ConnectError::IdentityConflict`] |
 //! | mark the kernel log, write the options | [`ConnectError::Refused`] with the reason from the log |
 //! | read and parse the reply | [`ConnectError::NoReply`], [`ConnectError::Reply`] |
 //!
 //! Nothing is written before the first three steps are through. A failed write leaves nothing behind: the kernel takes its
 //! half-made controller away itself.
+//!
+//! Kernels since 6.5 refuse duplicates and contradicting identities themselves, before they send a packet: there nobody looks before the write, and a connect
+//! costs as many system calls with 200 controllers as with none. The error is the same, since the controllers are looked at when the kernel has said no. Older
+//! kernels let contradicting identities through, and no kernel looks for duplicates of loop controllers: there all live controllers are looked at first. Two
+//! spellings of one address are one connection to this crate and two to the kernel; this crate writes addresses in one spelling only, so only a
+//! connection that another program made in another spelling can be doubled.
 
 mod error;
 mod kind;
@@ -22,6 +28,7 @@ use nvme_proto::Cntlid;
 
 pub use error::{ConnectError, Stage};
 pub use kind::ConnectErrorKind;
+use preflight::Looks;
 pub(crate) use preflight::find_same;
 
 use super::device::{DeviceOp, FabricsDevice, Reply};
@@ -71,10 +78,15 @@ pub fn connect_with(
     let target = || options.to_string();
     preflight::check_options(device, options)?;
     preflight::check_interface(options)?;
-    let before =
-        Inventory::scan_quietly(sysfs).map_err(|source| ConnectError::Scan { target: target(), source })?;
-    preflight::check_live_controllers(&before, options)?;
-    let existing: BTreeSet<ControllerName> = before.controllers().map(|(_, c)| c.name).collect();
+    let existing: BTreeSet<ControllerName> = match preflight::who_looks(sysfs, options) {
+        Looks::Kernel => preflight::names(sysfs),
+        Looks::Us => {
+            let before = Inventory::scan_quietly(sysfs)
+                .map_err(|source| ConnectError::Scan { target: target(), source })?;
+            preflight::check_live_controllers(&before, options)?;
+            before.controllers().map(|(_, c)| c.name).collect()
+        }
+    };
 
     log.mark();
     let text = match device.create(options.to_option_string().expose()) {
@@ -235,6 +247,23 @@ mod tests {
         );
         assert_eq!(error.stage(), Stage::Duplicate);
         assert!(device.written().is_empty());
+    }
+
+    #[test]
+    fn a_kernel_that_looks_itself_is_asked_and_its_refusal_names_the_controller() {
+        let f = Fixture::guide();
+        f.file("proc/sys/kernel/osrelease", "6.12.48+deb13-cloud-amd64");
+        let options = options("192.0.2.10", "mysub", UUID);
+        let device = device().answer(Err(Errno::EALREADY)).answer(Ok("instance=6,cntlid=2\n"));
+        let error = connect_with(&device, &f.sysfs(), &mut NoLog, &options).unwrap_err();
+        assert!(
+            matches!(error, ConnectError::AlreadyConnected { controller, .. } if controller == ControllerName::new(0)),
+            "{error}"
+        );
+        assert_eq!(device.written().len(), 1, "the kernel was asked");
+        f.file("proc/sys/kernel/osrelease", "6.4.0");
+        assert!(connect_with(&device, &f.sysfs(), &mut NoLog, &options).is_err());
+        assert_eq!(device.written().len(), 1, "an older one was not");
     }
 
     #[test]

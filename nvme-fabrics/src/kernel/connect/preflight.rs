@@ -1,12 +1,14 @@
 //! What can be known before anything is written.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use nvme_proto::IpTraddr;
 
 use super::ConnectError;
 use crate::kernel::device::FabricsDevice;
-use crate::kernel::sysfs::{Controller, Inventory};
+use crate::kernel::names::ControllerName;
+use crate::kernel::sysfs::{Controller, Inventory, Sysfs, entries, read_bounded};
 use crate::options::ConnectOptions;
 
 /// Every option must be one that this kernel knows. Kernels without a list decide themselves when the options are written.
@@ -38,6 +40,36 @@ pub(super) fn check_interface(options: &ConnectOptions) -> Result<(), ConnectErr
         return Ok(());
     }
     Err(ConnectError::NoInterface { target: options.to_string(), address: address.clone() })
+}
+
+/// Who looks whether a new connection contradicts those that are there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Looks {
+    /// The kernel, when the options are written. Costs nothing that grows with the number of controllers.
+    Kernel,
+    /// We do, before anything is written: the kernel would let some of it through.
+    Us,
+}
+
+/// Since 6.5 the kernel itself refuses contradicting identities, and duplicates of every transport but loop.
+///
+/// The release is a floor: a kernel that says 6.5 has the check, one that says less may have it.
+pub(super) fn who_looks(sysfs: &Sysfs, options: &ConnectOptions) -> Looks {
+    let release = read_bounded(&sysfs.proc().join("sys/kernel/osrelease")).ok();
+    let checks = release.and_then(|text| version(&text)).is_some_and(|version| version >= (6, 5));
+    if checks && options.transport() != "loop" { Looks::Kernel } else { Looks::Us }
+}
+
+/// `6.12.48+deb13-cloud-amd64` is 6.12.
+fn version(release: &str) -> Option<(u32, u32)> {
+    let (major, rest) = release.split_once('.')?;
+    let end = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
+    Some((major.parse().ok()?, rest.get(..end)?.parse().ok()?))
+}
+
+/// The controllers that there are, by name alone.
+pub(super) fn names(sysfs: &Sysfs) -> BTreeSet<ControllerName> {
+    entries(&sysfs.class("nvme"), ControllerName::parse).into_iter().collect()
 }
 
 /// No live controller may be the same connection, or use half of this host's identity with another half.
@@ -110,4 +142,25 @@ fn contradiction<'a>(
     let same_nqn = nqn == host.nqn.as_str();
     let same_id = id.eq_ignore_ascii_case(&host.id.to_string());
     (same_nqn != same_id).then_some((c, nqn, id))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn releases_as_distributions_write_them() {
+        for (text, want) in [
+            ("6.12.48+deb13-cloud-amd64\n", Some((6, 12))),
+            ("6.5", Some((6, 5))),
+            ("6.4-rc1", Some((6, 4))),
+            ("7.3.0", Some((7, 3))),
+            ("5.14.0-427.el9", Some((5, 14))),
+            ("6", None),
+            ("6.x", None),
+            ("", None),
+        ] {
+            assert_eq!(version(text), want, "{text}");
+        }
+    }
 }

@@ -80,12 +80,13 @@ impl Uevent {
             return Err(UeventError::TooLong { len: bytes.len() });
         }
         let mut parts = bytes.split(|b| *b == 0);
-        let heading = String::from_utf8_lossy(parts.next().unwrap_or_default());
+        let first = parts.next().unwrap_or_default();
+        let heading = String::from_utf8_lossy(first);
         let (action, device) = heading.split_once('@').ok_or(UeventError::Heading)?;
         if action.is_empty() || !device.starts_with('/') {
             return Err(UeventError::Heading);
         }
-        let mut at = heading.len().saturating_add(1);
+        let mut at = first.len().saturating_add(1);
         let mut variables = Vec::new();
         for part in parts {
             let here = at;

@@ -22,6 +22,14 @@ pub enum AdminOp {
     Rescan,
     /// A reset of the controller.
     Reset,
+    /// A reset of the subsystem.
+    ResetSubsystem,
+    /// Asking which namespace a node is.
+    NamespaceId,
+    /// Another admin command.
+    Admin,
+    /// An I/O command.
+    Io,
 }
 
 impl AdminOp {
@@ -32,11 +40,15 @@ impl AdminOp {
             Self::GetLogPage => "read a log page of",
             Self::Rescan => "rescan",
             Self::Reset => "reset",
+            Self::ResetSubsystem => "reset the subsystem of",
+            Self::NamespaceId => "ask for the namespace of",
+            Self::Admin => "send an admin command to",
+            Self::Io => "send an I/O command to",
         }
     }
 }
 
-/// An operation on a controller's device node failed.
+/// An operation on the device node of a controller or a namespace failed.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot {} {}{}", .op.words(), .path.display(), after(.failure, self.hint()))]
 pub struct AdminError {
@@ -62,6 +74,44 @@ pub enum AdminFailure {
     /// The answer is not what the command returns.
     #[error(transparent)]
     Decode(#[from] DecodeError),
+    /// The memory is not as large as what the command moves. Nothing was sent.
+    #[error("the command moves {wanted} bytes, and the memory has {len}")]
+    Length {
+        /// Bytes of the memory.
+        len: u64,
+        /// Bytes that the command moves.
+        wanted: u64,
+    },
+    /// How much the command moves is not known. Nothing was sent.
+    #[error("how many bytes the command moves is not known (the raw functions send it)")]
+    UnknownLength,
+    /// The command moves its data the other way. Nothing was sent.
+    #[error("the command moves its data the other way")]
+    Direction,
+    /// The command is one that the driver alone may send. Nothing was sent.
+    #[error("the command belongs to the driver")]
+    Driver,
+    /// The node is no namespace with blocks.
+    #[error("it is no namespace that has blocks")]
+    NoNamespace,
+    /// A log page of such a length cannot be read.
+    #[error("a log page is read in dwords: {len} bytes is not a multiple of 4 above 0")]
+    LogLength {
+        /// Bytes asked for.
+        len: u64,
+    },
+    /// The log page changed each time it was read.
+    #[error("the log page changed while it was read, {rounds} times")]
+    Unstable {
+        /// How often it was read.
+        rounds: u32,
+    },
+    /// The list of namespaces does not go up.
+    #[error("the list of active namespaces goes back to {nsid}")]
+    Unordered {
+        /// The first that is not above the one before it.
+        nsid: u32,
+    },
     /// More was asked for than is read at once.
     #[error("{len} bytes are more than the {max} that are read at once")]
     TooLong {
@@ -100,8 +150,11 @@ impl AdminError {
             (AdminOp::Open, Errno::ENOENT) => {
                 Some("there is no such controller, or udev has not made its node")
             }
+            (AdminOp::Io | AdminOp::NamespaceId, Errno::EAGAIN) => {
+                Some("no path to the namespace works at the moment")
+            }
             (AdminOp::Reset, Errno::EBUSY) => Some("it is connecting or being removed"),
-            (_, Errno::ENOTTY) => Some("it is no NVMe controller"),
+            (_, Errno::ENOTTY) => Some("it is no NVMe device, or has no such request"),
             _ => None,
         }
     }

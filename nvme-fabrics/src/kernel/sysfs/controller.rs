@@ -4,9 +4,14 @@ use std::fmt;
 use std::path::Path;
 use std::time::Duration;
 
-use super::{Address, Sysfs, read_bounded, text, value};
+use zeroize::Zeroizing;
+
+use super::{Address, Sysfs, read_bounded, switch, text, value};
 use crate::kernel::names::ControllerName;
-use crate::options::{ControllerLoss, FastIoFail};
+use crate::options::{ControllerLoss, FastIoFail, KeySerial};
+
+/// More than the longest secret has.
+const MAX_SECRET: usize = 512;
 
 /// State of a controller, in the kernel's own words. Unknown words are kept.
 ///
@@ -70,6 +75,12 @@ impl fmt::Display for ControllerState {
 /// | `host_nqn`, `host_id`, `controller_loss`, `reconnect_delay` | `hostnqn`, `hostid`, `ctrl_loss_tmo`, `reconnect_delay`; fabrics only | 5.10 |
 /// | `keep_alive`, `fast_io_fail` | `kato`, `fast_io_fail_tmo` | 5.15 |
 /// | `controller_type`, `discovery_type` | `cntrltype`, `dctype` | 5.18 |
+/// | `numa_node` | same name | before 5.10 |
+/// | `host_secret`, `controller_secret` | `dhchap_secret`, `dhchap_ctrl_secret`: whether there is one | 6.0, with `CONFIG_NVME_HOST_AUTH` |
+/// | `tls_key` | same name; TLS only | 6.7, with `CONFIG_NVME_TCP_TLS` |
+/// | `logs_passthrough_errors` | `passthru_err_log_enabled` | 6.8 |
+/// | `tls_configured_key`, `tls_keyring`, `tls_mode` | same names | 6.15 |
+/// | `quirks` | same name | 7.0 |
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Controller {
@@ -116,6 +127,24 @@ pub struct Controller {
     pub reconnect_delay: Option<Duration>,
     /// How long I/O waits for a lost controller.
     pub fast_io_fail: Option<FastIoFail>,
+    /// Node of the machine's memory that the controller is near to.
+    pub numa_node: Option<u32>,
+    /// Whether this host has a secret to authenticate itself with. Never the secret, which the kernel shows to every user.
+    pub host_secret: Option<bool>,
+    /// Whether the controller has to authenticate itself.
+    pub controller_secret: Option<bool>,
+    /// The key that TLS uses.
+    pub tls_key: Option<KeySerial>,
+    /// The key that was given at connect time, or made by secure concatenation.
+    pub tls_configured_key: Option<KeySerial>,
+    /// Name of the keyring that was given at connect time.
+    pub tls_keyring: Option<String>,
+    /// How TLS is used, where the kernel says so in a word.
+    pub tls_mode: Option<String>,
+    /// Whether errors of pass-through commands are written to the kernel log.
+    pub logs_passthrough_errors: Option<bool>,
+    /// Names of what the driver does differently for this controller; empty for none, `None` where the kernel does not tell.
+    pub quirks: Option<Vec<String>>,
     /// Number of the sysfs directory, which the next controller of the same name does not get.
     pub(crate) directory: Option<u64>,
 }
@@ -150,6 +179,15 @@ impl Controller {
             reconnect_delay: seconds_or_off(&dir, "reconnect_delay").flatten(),
             fast_io_fail: seconds_or_off(&dir, "fast_io_fail_tmo")
                 .map(|s| s.map_or(FastIoFail::Off, FastIoFail::After)),
+            numa_node: value(&dir, "numa_node"),
+            host_secret: has_secret(&dir, "dhchap_secret"),
+            controller_secret: has_secret(&dir, "dhchap_ctrl_secret"),
+            tls_key: text(&dir, "tls_key").and_then(|t| KeySerial::from_hex(&t)),
+            tls_configured_key: text(&dir, "tls_configured_key").and_then(|t| KeySerial::from_hex(&t)),
+            tls_keyring: text(&dir, "tls_keyring"),
+            tls_mode: text(&dir, "tls_mode"),
+            logs_passthrough_errors: switch(&dir, "passthru_err_log_enabled"),
+            quirks: text(&dir, "quirks").map(|t| quirks(&t)),
             directory: inode(&dir),
         })
     }
@@ -197,6 +235,22 @@ fn inode(dir: &Path) -> Option<u64> {
 #[cfg(not(unix))]
 fn inode(_: &Path) -> Option<u64> {
     None
+}
+
+/// Whether an attribute with a secret in it says anything but `none`. What was read is wiped.
+fn has_secret(dir: &Path, name: &str) -> Option<bool> {
+    use std::io::Read as _;
+    // Room for all that is read, so that no copy is left behind by a buffer that grew.
+    let mut bytes = Zeroizing::new(Vec::with_capacity(MAX_SECRET));
+    let file = std::fs::File::open(dir.join(name)).ok()?;
+    file.take(MAX_SECRET as u64).read_to_end(&mut bytes).ok()?;
+    let text = bytes.trim_ascii();
+    Some(!text.is_empty() && text != b"none")
+}
+
+/// One name a line, or `none`.
+fn quirks(text: &str) -> Vec<String> {
+    text.lines().map(str::trim).filter(|l| !l.is_empty() && *l != "none").map(str::to_owned).collect()
 }
 
 /// A time-out attribute: `Some(None)` is `off` (or negative), `None` is unknown.
@@ -266,6 +320,31 @@ mod tests {
         assert_eq!(c.fast_io_fail, Some(FastIoFail::Off));
         assert_eq!(c.controller_type, None);
         assert!(c.is_fabrics() && !c.is_discovery());
+    }
+
+    #[test]
+    fn security_and_what_newer_kernels_tell() {
+        let (_root, c) = tree(&[
+            ("state", "live\n"),
+            ("numa_node", "-1\n"),
+            ("dhchap_secret", "DHHC-1:00:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh+KfiaR:\n"),
+            ("dhchap_ctrl_secret", "none\n"),
+            ("tls_key", "0f3a1b2c"),
+            ("tls_configured_key", "00000000\n"),
+            ("tls_keyring", ".nvme\n"),
+            ("passthru_err_log_enabled", "off\n"),
+            ("quirks", "no_ns_desc_list\nbogus_nid\n"),
+        ]);
+        let c = c.unwrap();
+        assert_eq!((c.host_secret, c.controller_secret), (Some(true), Some(false)));
+        assert!(!format!("{c:?}").contains("DHHC"), "{c:?}");
+        assert_eq!((c.tls_key.map(KeySerial::as_u32), c.tls_configured_key), (Some(0x0f3a_1b2c), None));
+        assert_eq!((c.tls_keyring.as_deref(), c.tls_mode), (Some(".nvme"), None));
+        assert_eq!((c.logs_passthrough_errors, c.numa_node), (Some(false), None));
+        assert_eq!(c.quirks.unwrap(), ["no_ns_desc_list", "bogus_nid"]);
+        let (_root, c) = tree(&[("state", "live\n"), ("quirks", "none\n"), ("numa_node", "1\n")]);
+        let c = c.unwrap();
+        assert_eq!((c.quirks, c.numa_node, c.host_secret), (Some(Vec::new()), Some(1), None));
     }
 
     #[test]

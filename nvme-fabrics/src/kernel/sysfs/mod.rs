@@ -7,15 +7,19 @@
 //! | [`controller`] | [`Controller`], [`ControllerState`] |
 //! | [`namespace`] | [`Namespace`], [`NamespacePath`], [`AnaState`] |
 //! | [`inventory`] | [`Inventory`]: all of it in one scan |
+//! | [`hosts`] | [`Host`]: the same by host identity |
+//! | this | [`capture()`]: the tree as text, for reports and tests |
 //!
 //! A scan never fails because one attribute is missing (older kernel, other transport), cannot be read, or vanishes with its
 //! controller between two system calls: the field is then `None`, the object is skipped when it is gone altogether. While a controller
 //! has not been identified yet, the kernel prints the words `(efault)` or `(null)` for some attributes; these too read as `None`.
 
 pub mod address;
+mod capture;
 pub mod controller;
 #[cfg(test)]
 pub(crate) mod fixture;
+pub mod hosts;
 pub mod inventory;
 pub mod namespace;
 
@@ -25,7 +29,9 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 pub use address::Address;
+pub use capture::capture;
 pub use controller::{Controller, ControllerState};
+pub use hosts::Host;
 pub use inventory::{Inventory, ScanError, Subsystem};
 pub use namespace::{AnaState, DeviceNumber, Namespace, NamespaceParent, NamespacePath};
 
@@ -116,6 +122,15 @@ fn known(raw: &str) -> Option<String> {
 /// One attribute as a number or another typed value. `None` as for [`text`], or when it does not parse.
 pub(crate) fn value<T: FromStr>(dir: &Path, name: &str) -> Option<T> {
     text(dir, name)?.parse().ok()
+}
+
+/// One attribute that is on or off: `on`, `1`, `off`, `0` and the like. `None` as for [`text`], or for another word.
+pub(crate) fn switch(dir: &Path, name: &str) -> Option<bool> {
+    match text(dir, name)?.as_str() {
+        "on" | "1" | "Y" | "y" => Some(true),
+        "off" | "0" | "N" | "n" => Some(false),
+        _ => None,
+    }
 }
 
 /// Names in a directory, parsed by `parse`, in numeric order. A directory that is missing or unreadable is empty.

@@ -2,8 +2,9 @@
 
 use std::fmt;
 use std::path::Path;
+use std::time::Duration;
 
-use super::{Sysfs, text, value};
+use super::{Sysfs, switch, text, value};
 use crate::kernel::names::{ControllerName, GenericName, NamespaceName, PathName};
 
 /// Asymmetric namespace access state of a path, in the kernel's own words. Unknown words are kept.
@@ -87,6 +88,10 @@ pub struct NamespacePath {
     pub ana_state: Option<AnaState>,
     /// ANA group, if the target has any.
     pub ana_group: Option<u32>,
+    /// Commands that wait for this path, with the policy `queue-depth`. Since 6.15.
+    pub queue_depth: Option<u32>,
+    /// Nodes of the machine's memory that use this path with the policy `numa`, as a list like `0-3`. Since 6.15.
+    pub numa_nodes: Option<String>,
 }
 
 impl NamespacePath {
@@ -97,6 +102,8 @@ impl NamespacePath {
             controller,
             ana_state: text(&dir, "ana_state").map(|w| AnaState::new(&w)),
             ana_group: value(&dir, "ana_grpid"),
+            queue_depth: value(&dir, "queue_depth"),
+            numa_nodes: text(&dir, "numa_nodes"),
         }
     }
 }
@@ -108,7 +115,10 @@ impl NamespacePath {
 /// | `nsid`, `wwid`, `uuid`, `nguid`, `eui64` | `nsid`, `wwid`, `uuid`, `nguid`, `eui` | before 5.10 |
 /// | `bytes` | `size` x 512 | before 5.10 |
 /// | `block_size` | `queue/logical_block_size` | before 5.10 |
-/// | `csi`, `metadata_bytes`, `used_blocks` | `csi`, `metadata_bytes`, `nuse` | 6.8 |
+/// | `command_set`, `metadata_bytes`, `used_blocks` | `csi`, `metadata_bytes`, `nuse` | 6.8 |
+/// | `ana_state`, `ana_group` | `ana_state`, `ana_grpid`; of a plain namespace: a head has them in its paths | before 5.10 |
+/// | `logs_passthrough_errors` | `passthru_err_log_enabled` | 6.8 |
+/// | `delayed_removal` | `delayed_removal_secs`; of a head | 6.16 |
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Namespace {
@@ -143,6 +153,14 @@ pub struct Namespace {
     /// Command set: 0 NVM, 1 key value, 2 zoned; if the kernel tells.
     #[doc(alias = "CSI")]
     pub command_set: Option<u8>,
+    /// Access state of a namespace without a multipath head.
+    pub ana_state: Option<AnaState>,
+    /// ANA group of a namespace without a multipath head.
+    pub ana_group: Option<u32>,
+    /// Whether errors of pass-through commands are written to the kernel log.
+    pub logs_passthrough_errors: Option<bool>,
+    /// How long the block device stays when its last path is gone.
+    pub delayed_removal: Option<Duration>,
     /// The block device refuses writes.
     pub read_only: bool,
     /// Number of the block device.
@@ -190,6 +208,10 @@ impl Namespace {
             used_blocks: if ask == AskController::Yes { value(&dir, "nuse") } else { None },
             metadata_bytes: value(&dir, "metadata_bytes"),
             command_set: value(&dir, "csi"),
+            ana_state: text(&dir, "ana_state").map(|w| AnaState::new(&w)),
+            ana_group: value(&dir, "ana_grpid"),
+            logs_passthrough_errors: switch(&dir, "passthru_err_log_enabled"),
+            delayed_removal: value(&dir, "delayed_removal_secs").map(Duration::from_secs),
             read_only: value::<u8>(&dir, "ro").is_some_and(|ro| ro != 0),
             device: text(&dir, "dev").and_then(|t| DeviceNumber::parse(&t)),
         })
