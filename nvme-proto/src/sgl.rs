@@ -100,6 +100,7 @@ impl SglIdentifier {
 /// Source: NVMe Base 2.0 section 4.1.2, NVMe TCP Transport 1.0, kernel `include/linux/nvme.h: struct nvme_sgl_desc`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[repr(C)] // as on the wire, see `Sqe`
 pub struct Sgl {
     /// Address or offset.
     pub address: u64,

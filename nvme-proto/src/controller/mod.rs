@@ -103,7 +103,7 @@ pub use event::{AnswerError, Buffer, CommandData, Event, Incoming, Refused, Repl
 
 use cids::Cids;
 use receive::Arriving;
-use slot::{Queue, Slot};
+use slot::{Queue, Slot, Tags};
 
 use crate::frame::{Framer, Limits};
 use crate::machine::{Direct, Failure, KeepAlive, Outbox, Phase, Ring, Time, Work};
@@ -132,9 +132,13 @@ pub struct Controller<R = Vec<u8>, W = Vec<u8>> {
     connecting: bool,
     /// The queue, once connected.
     queue: Option<Queue>,
+    /// Entries of the submission queue; before it is connected as many as any has.
+    entries: u32,
     sq_head: u16,
     keep_alive: Option<(KeepAlive, Time)>,
     arriving: Arriving,
+    /// What is to be told next, unless it is one of those that come by the million.
+    rare: Option<Event<'static, R, W>>,
     /// The command that came last.
     incoming: Incoming<'static>,
     direct: Direct,
@@ -144,8 +148,7 @@ pub struct Controller<R = Vec<u8>, W = Vec<u8>> {
     /// Why the connection ended, until it is told.
     untold: Option<Failure>,
     ended: bool,
-    /// Bits of a transfer tag that are the slot.
-    slot_bits: u32,
+    tags: Tags,
 }
 
 impl<R, W> Controller<R, W> {
@@ -168,16 +171,18 @@ impl<R, W> Controller<R, W> {
             serial: 0,
             connecting: false,
             queue: None,
+            entries: 1 << 16,
             sq_head: 0,
             keep_alive: None,
             arriving: Arriving::Nothing,
+            rare: None,
             incoming: Incoming { tag: Tag { slot: 0, serial: 0 }, sqe: Sqe::new(0), data: CommandData::None },
             direct: Direct::default(),
             phase: Phase::Handshake,
             deadline: now.after(config.handshake_timeout),
             untold: None,
             ended: false,
-            slot_bits: u16::BITS.saturating_sub(config.depth.saturating_sub(1).leading_zeros()),
+            tags: Tags::new(config.depth),
             config,
         })
     }

@@ -1,31 +1,113 @@
 //! Events and timers.
 
 use super::event::{Buffer, Event, Incoming, Tag};
-use super::receive::Step;
+use super::receive::{Layout, Step};
 use super::slot::{Stage, give_back};
 use super::{Arriving, CommandData, Controller, Reply};
 use crate::Status;
 use crate::machine::{Close, Direct, Failure, Phase, Time, term_req};
 use crate::pdu::{Answer, FatalErrorStatus, Role};
 
-/// What to tell: by itself, or the command that came last, or that with data that are still in the framer.
-enum Told<R, W> {
-    Event(Event<'static, R, W>),
-    Command,
-    Lend,
-}
+/// There may be something to tell now that was not before.
+struct Again;
 
 impl<R: AsMut<[u8]>, W: AsRef<[u8]>> Controller<R, W> {
     /// What has happened; `None` when nothing more will happen before bytes come, room in the socket does, an answer, or the time of
     /// [`poll_timeout`](Self::poll_timeout).
+    #[inline]
     pub fn poll(&mut self, now: Time) -> Option<Event<'_, R, W>> {
-        match self.advance(now)? {
-            Told::Event(event) => return Some(event),
-            Told::Command => return Some(Event::Command(self.incoming)),
-            Told::Lend => {}
-        }
-        let command = self.incoming;
+        if self.is_idle(now) { None } else { self.next_event(now) }
+    }
+
+    /// Whether there is nothing to tell, as far as that can be seen at once.
+    #[inline(always)]
+    fn is_idle(&self, now: Time) -> bool {
+        let is_waiting = match self.arriving {
+            Arriving::Nothing => true,
+            Arriving::Plain { .. } => self.direct.missing > 0,
+            Arriving::InCapsule { .. } | Arriving::Framed { .. } => false,
+        };
+        is_waiting
+            && self.phase == Phase::Ready
+            && self.framer.is_dry()
+            && self.over.is_empty()
+            && self.expired(now).is_none()
+    }
+
+    fn next_event(&mut self, now: Time) -> Option<Event<'_, R, W>> {
+        let (len, layout) = loop {
+            match self.phase {
+                Phase::Handshake | Phase::Ready => {}
+                _ => match self.ending(now) {
+                    Ok(event) => return event,
+                    Err(Again) => continue,
+                },
+            }
+            if let Some(slot) = self.over.front().copied() {
+                match self.take_over(slot) {
+                    Some((tag, buffer)) => return Some(Event::Released { tag, buffer }),
+                    None => continue,
+                }
+            }
+            match self.step(now) {
+                Ok(Step::Command) => return Some(Event::Command(self.incoming)),
+                Ok(Step::Lend(len, layout)) => break (len, layout),
+                Ok(Step::Fetched(slot)) => {
+                    if let Some(entry) = self.slots.get_mut(usize::from(slot))
+                        && let Some(buffer) = entry.fetch.take()
+                    {
+                        return Some(Event::Fetched { tag: Tag { slot, serial: entry.serial }, buffer });
+                    }
+                }
+                Ok(Step::Rare) => {
+                    if let Some(event) = self.rare.take() {
+                        return Some(event);
+                    }
+                }
+                Ok(Step::Starved) => match self.expired(now) {
+                    Some(failure) => self.fail(now, failure),
+                    None => return None,
+                },
+                Err(failure) => self.fail(now, failure),
+            }
+        };
         // All of the data have come: that was looked at.
+        match layout {
+            Layout::Plain => {
+                let data = CommandData::InCapsule(self.framer.take_data(len)?);
+                Some(Event::Command(Incoming { data, ..self.incoming }))
+            }
+            Layout::Framed => self.lend(),
+        }
+    }
+
+    /// What there is to tell of a connection that has failed: why, then of its buffers, then that it is to be closed.
+    #[cold]
+    fn ending(&mut self, now: Time) -> Result<Option<Event<'static, R, W>>, Again> {
+        if let Some(failure) = self.untold.take() {
+            return Ok(Some(Event::Failed(failure)));
+        }
+        while let Some(slot) = self.over.front().copied() {
+            if let Some((tag, buffer)) = self.take_over(slot) {
+                return Ok(Some(Event::Released { tag, buffer }));
+            }
+        }
+        match self.phase {
+            Phase::Terminating if self.ended => self.close_with(Close::Orderly),
+            Phase::Terminating if now >= self.deadline => self.close_with(Close::Reset),
+            Phase::Closing(how) => {
+                self.phase = Phase::Closed;
+                return Ok(Some(Event::Close(how)));
+            }
+            _ => return Ok(None),
+        }
+        Err(Again)
+    }
+
+    /// The command with its data, if their digest is right.
+    #[inline(never)]
+    fn lend(&mut self) -> Option<Event<'_, R, W>> {
+        let command = self.incoming;
         let Self { framer, slots, work, connecting, .. } = self;
         let data = framer.data()?;
         if data.digest.is_ok() {
@@ -62,39 +144,8 @@ impl<R: AsMut<[u8]>, W: AsRef<[u8]>> Controller<R, W> {
         }
     }
 
-    fn advance(&mut self, now: Time) -> Option<Told<R, W>> {
-        loop {
-            if self.untold.is_some() {
-                return self.untold.take().map(|failure| Told::Event(Event::Failed(failure)));
-            }
-            while let Some(slot) = self.over.front().copied() {
-                if let Some(event) = self.take_over(slot) {
-                    return Some(Told::Event(event));
-                }
-            }
-            match self.phase {
-                Phase::Handshake | Phase::Ready => match self.step(now) {
-                    Ok(Step::Event(event)) => return Some(Told::Event(event)),
-                    Ok(Step::Command) => return Some(Told::Command),
-                    Ok(Step::Lend) => return Some(Told::Lend),
-                    Ok(Step::Starved) => match self.expired(now) {
-                        Some(failure) => self.fail(now, failure),
-                        None => return None,
-                    },
-                    Err(failure) => self.fail(now, failure),
-                },
-                Phase::Terminating if self.ended => self.close_with(Close::Orderly),
-                Phase::Terminating if now >= self.deadline => self.close_with(Close::Reset),
-                Phase::Terminating | Phase::Closed => return None,
-                Phase::Closing(how) => {
-                    self.phase = Phase::Closed;
-                    return Some(Told::Event(Event::Close(how)));
-                }
-            }
-        }
-    }
-
     /// The end of the stream and the timers, when all that came is handled.
+    #[inline(always)]
     fn expired(&self, now: Time) -> Option<Failure> {
         if self.ended {
             return Some(Failure::EndOfStream);
@@ -111,23 +162,29 @@ impl<R: AsMut<[u8]>, W: AsRef<[u8]>> Controller<R, W> {
     }
 
     /// A buffer of the slot in front of those that are over, if it has one; the slot becomes free with the last one.
-    fn take_over(&mut self, slot: u16) -> Option<Event<'static, R, W>> {
+    #[inline(always)]
+    fn take_over(&mut self, slot: u16) -> Option<(Tag, Buffer<R, W>)> {
         let Some(entry) = self.slots.get_mut(usize::from(slot)) else {
             self.over.pop();
             return None;
         };
         let tag = Tag { slot, serial: entry.serial };
-        let fetch = entry.fetch.take().map(Buffer::Fetch);
-        let buffer = fetch.or_else(|| entry.send.take().map(Buffer::Send));
-        if entry.send.is_none() {
-            entry.stage = Stage::Free;
-            self.over.pop();
-            self.free.push(slot);
+        let fetch = entry.fetch.take();
+        if fetch.is_some() && entry.send.is_some() {
+            return fetch.map(|buffer| (tag, Buffer::Fetch(buffer)));
         }
-        buffer.map(|buffer| Event::Released { tag, buffer })
+        entry.stage = Stage::Free;
+        let send = entry.send.take();
+        self.over.pop();
+        self.free.push(slot);
+        match fetch {
+            Some(buffer) => Some((tag, Buffer::Fetch(buffer))),
+            None => send.map(|buffer| (tag, Buffer::Send(buffer))),
+        }
     }
 
     /// The connection ends: tells the host why if the protocol has words for it, and ends every command.
+    #[cold]
     fn fail(&mut self, now: Time, failure: Failure) {
         self.untold = Some(failure);
         self.arriving = Arriving::Nothing;
@@ -163,6 +220,7 @@ impl<R: AsMut<[u8]>, W: AsRef<[u8]>> Controller<R, W> {
     }
 
     /// The socket is to be closed: nothing is sent any more.
+    #[cold]
     fn close_with(&mut self, how: Close) {
         self.phase = Phase::Closing(how);
         let Self { outbox, slots, over, .. } = self;

@@ -1,46 +1,63 @@
 //! What the host sends.
 
-use super::event::{CommandData, Event, Incoming, Reply, Tag};
+use super::event::{CommandData, Event, Reply, Tag};
 use super::slot::{Queue, Slot, Stage};
-use super::transmit::transfer_tag;
 use super::{Admission, Config, Controller, Phase};
 use crate::Status;
 use crate::digest::Digests;
 use crate::fabrics::{Connect, Fctype};
 use crate::frame::{DataDigest, Placed};
 use crate::machine::{Direct, Failure, Space, Time};
-use crate::pdu::{CapsuleCmd, H2cData, Header, IcReq, IcResp, Negotiated, PduType, ProtocolError, Rule};
+use crate::pdu::{H2cData, Header, IcReq, IcResp, Negotiated, PduType, ProtocolError, Rule};
 use crate::sgl::SglPlace;
 use crate::sqe::{DataDirection, Sqe};
+
+const CAPSULE_CMD: u8 = PduType::CapsuleCmd.code();
+const H2C_DATA: u8 = PduType::H2cData.code();
 
 /// What is in the middle of arriving.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Arriving {
     /// A header comes next.
     Nothing,
-    /// Data in the capsule of the command that came last: `need` bytes with padding and digest.
-    InCapsule { need: usize },
-    /// Data that were asked for, into the buffer of a slot from byte `at` on.
-    Data { slot: u16, at: usize, len: usize },
+    /// Data in the capsule of the command that came last: `need` bytes with padding and digest, if there are any.
+    InCapsule { need: usize, layout: Layout },
+    /// Data that were asked for, without padding and digest, into the buffer of a slot; [`Direct`] tells where. `got` bytes of the command are there
+    /// then.
+    Plain { slot: u16, got: u32 },
+    /// The same into the buffer of a slot from byte `at` on; the framer keeps account of them.
+    Framed { slot: u16, at: usize, len: usize, got: u32 },
+}
+
+/// Whether the data of a PDU are alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Layout {
+    /// They are.
+    Plain,
+    /// There are padding and a digest, or may be: the framer knows.
+    Framed,
 }
 
 /// What a step through the received bytes led to.
-pub(super) enum Step<R, W> {
-    /// Something to tell.
-    Event(Event<'static, R, W>),
-    /// The command that came last is to be told.
+pub(super) enum Step {
+    /// The command that came last.
     Command,
-    /// The same, and its data are in the framer.
-    Lend,
+    /// The same, with this many bytes of data that are in the framer.
+    Lend(usize, Layout),
+    /// The data of the command in this slot have come.
+    Fetched(u16),
+    /// Something that is rare, in `rare`.
+    Rare,
     /// More bytes are needed.
     Starved,
 }
 
 impl<R: AsMut<[u8]>, W: AsRef<[u8]>> Controller<R, W> {
     /// Where the next bytes from the host go; then say by [`received`](Self::received) how many came.
+    #[inline]
     pub fn space(&mut self) -> Space<'_> {
         let payload = match self.arriving {
-            Arriving::Data { slot, .. } if self.direct.missing > 0 => self
+            Arriving::Plain { slot, .. } | Arriving::Framed { slot, .. } if self.direct.missing > 0 => self
                 .slots
                 .get_mut(usize::from(slot))
                 .map(|entry| entry.place(self.direct.from, self.direct.missing))
@@ -51,15 +68,19 @@ impl<R: AsMut<[u8]>, W: AsRef<[u8]>> Controller<R, W> {
     }
 
     /// `n` bytes came into [`space`](Self::space): first the payload was filled, then the buffer.
+    #[inline]
     pub fn received(&mut self, n: usize) {
         if !matches!(self.phase, Phase::Handshake | Phase::Ready) {
             return; // what comes after the end is not looked at
         }
         let placed = self.direct.received(n);
         if placed > 0 {
-            self.framer.placed(placed);
+            match self.arriving {
+                Arriving::Framed { .. } => self.framer.placed(placed),
+                _ => self.framer.passed(placed),
+            }
         }
-        self.framer.filled(n.saturating_sub(placed));
+        self.framer.filled(n.wrapping_sub(placed));
     }
 
     /// Copies bytes in, for callers that have them already; says how many fitted. [`poll`](Self::poll) makes room for more.
@@ -70,52 +91,108 @@ impl<R: AsMut<[u8]>, W: AsRef<[u8]>> Controller<R, W> {
     }
 
     /// Handles what was received, up to the first thing that is to be told.
-    pub(super) fn step(&mut self, now: Time) -> Result<Step<R, W>, Failure> {
+    #[inline(always)]
+    pub(super) fn step(&mut self, now: Time) -> Result<Step, Failure> {
         loop {
             match self.arriving {
                 Arriving::Nothing => {}
-                Arriving::Data { slot, at, len } => match self.place(slot, at, len) {
-                    Some(step) => return Ok(step),
-                    None => continue,
-                },
-                Arriving::InCapsule { need } => {
-                    if self.framer.buffered() < need {
-                        // Makes the framer ask for that much.
-                        let _ = self.framer.data();
+                Arriving::Plain { slot, got } => {
+                    if !self.place_plain(slot) {
+                        return Ok(Step::Starved);
+                    }
+                    if let Some(step) = self.placed(slot, got) {
+                        return Ok(step);
+                    }
+                }
+                Arriving::Framed { slot, at, len, got } => {
+                    if !self.place_framed(slot, at, len) {
+                        return Ok(Step::Starved);
+                    }
+                    if let Some(step) = self.placed(slot, got) {
+                        return Ok(step);
+                    }
+                }
+                Arriving::InCapsule { need, layout } => {
+                    if !self.has_come(need, layout) {
                         return Ok(Step::Starved);
                     }
                     self.arriving = Arriving::Nothing;
-                    return Ok(Step::Lend);
+                    return Ok(Step::Lend(need, layout));
                 }
             }
             // Those that come by the million, the short way.
-            if let Some(capsule) = self.framer.next_usual() {
-                return self.command(now, &capsule);
-            }
-            if let Some(data) = self.framer.next_usual() {
-                self.start_data(&data)?;
-                continue;
-            }
-            let Some(header) = self.framer.next_header()? else {
-                return Ok(Step::Starved);
-            };
-            match header {
-                Header::CapsuleCmd(capsule) => return self.command(now, &capsule),
-                Header::H2cData(data) => self.start_data(&data)?,
-                Header::IcReq(request) => return self.agree(&request),
-                Header::TermReq(request) => {
-                    return Err(Failure::PeerTerminated { fes: request.fes, fei: request.fei });
+            match self.framer.plain_code() {
+                Some(CAPSULE_CMD) => {
+                    if let Some(len) = self.framer.take_command(&mut self.incoming.sqe) {
+                        return self.command(now, len, len, Layout::Plain);
+                    }
                 }
-                // Framing lets no other type through to a controller.
-                other => {
-                    let pdu_type = other.pdu_type();
-                    return Err(violation(pdu_type, Rule::WrongDirection, pdu_type.code().into()));
+                Some(H2C_DATA) => {
+                    if let Some((data, len)) = self.framer.take_plain::<H2cData>() {
+                        let (slot, from, got) = self.start_data(&data)?;
+                        self.direct = Direct { from, missing: len };
+                        self.arriving = Arriving::Plain { slot, got };
+                        continue;
+                    }
                 }
+                _ => {}
+            }
+            if let Some(step) = self.unusual(now)? {
+                return Ok(step);
             }
         }
     }
 
-    fn agree(&mut self, request: &IcReq) -> Result<Step<R, W>, Failure> {
+    /// Takes a header that is not as most are, or not all there.
+    #[inline(never)]
+    fn unusual(&mut self, now: Time) -> Result<Option<Step>, Failure> {
+        let Some(header) = self.framer.next_header()? else {
+            return Ok(Some(Step::Starved));
+        };
+        match header {
+            Header::CapsuleCmd(capsule) => {
+                let header_digest =
+                    if self.agreed.is_some_and(|agreed| agreed.digests.header) { 4 } else { 0 };
+                // Framing has checked that all of it fits.
+                let behind = capsule.envelope.pdu_len.saturating_sub(72).saturating_sub(header_digest);
+                let need = usize::try_from(behind).unwrap_or(usize::MAX);
+                let len = self.framer.data_len();
+                self.incoming.sqe = Sqe::from_bytes(&capsule.sqe);
+                return self.command(now, len, need, Layout::Framed).map(Some);
+            }
+            Header::H2cData(data) => {
+                let (slot, at, got) = self.start_data(&data)?;
+                self.arriving = Arriving::Framed { slot, at, len: self.framer.data_len(), got };
+            }
+            Header::IcReq(request) => return self.agree(&request).map(Some),
+            Header::TermReq(request) => {
+                return Err(Failure::PeerTerminated { fes: request.fes, fei: request.fei });
+            }
+            // Framing lets no other type through to a controller.
+            other => {
+                let pdu_type = other.pdu_type();
+                return Err(violation(pdu_type, Rule::WrongDirection, pdu_type.code().into()));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Whether `need` bytes have come; if not, the framer makes room for as many.
+    #[inline(always)]
+    fn has_come(&mut self, need: usize, layout: Layout) -> bool {
+        if self.framer.buffered() >= need {
+            return true;
+        }
+        match layout {
+            Layout::Plain => self.framer.expect(need),
+            Layout::Framed => {
+                let _ = self.framer.data();
+            }
+        }
+        false
+    }
+
+    fn agree(&mut self, request: &IcReq) -> Result<Step, Failure> {
         let Config { digests, required, alignment, max_h2c_data, .. } = self.config;
         let asked = request.digests();
         if !required.is_subset_of(asked) {
@@ -130,74 +207,85 @@ impl<R: AsMut<[u8]>, W: AsRef<[u8]>> Controller<R, W> {
         self.outbox.push(&response.encode(), None);
         self.agreed = Some(agreed);
         self.phase = Phase::Ready;
-        Ok(Step::Event(Event::Ready(agreed)))
+        self.rare = Some(Event::Ready(agreed));
+        Ok(Step::Rare)
     }
 
-    fn command(&mut self, now: Time, capsule: &CapsuleCmd) -> Result<Step<R, W>, Failure> {
-        let data_len = u32::try_from(self.framer.data_len()).unwrap_or(u32::MAX);
-        let sqe = Sqe::from_bytes(&capsule.sqe);
-        let connect = connect_of(&sqe);
-        let entries = connect.or(self.queue).map_or(1 << 16, |queue| queue.entries);
-        let head = u32::from(self.sq_head).saturating_add(1);
+    /// Takes the command that came last, with `len` bytes of data in its capsule, `need` with padding and digest.
+    #[inline(always)]
+    fn command(&mut self, now: Time, len: usize, need: usize, layout: Layout) -> Result<Step, Failure> {
+        let sqe = &self.incoming.sqe;
+        let (cid, direction) = (sqe.cid, sqe.direction());
+        let data_len = u32::try_from(len).unwrap_or(u32::MAX);
+        let connect = connect_of(sqe);
+        let entries = connect.map_or(self.entries, |queue| queue.entries);
+        let head = u32::from(self.sq_head).wrapping_add(1);
         self.sq_head = if head < entries { u16::try_from(head).unwrap_or(0) } else { 0 };
         if let Some((keep_alive, due)) = &mut self.keep_alive
             && keep_alive.counts(sqe.opcode)
         {
             *due = now.after(keep_alive.interval());
         }
-        let place = self.place_of(&sqe, data_len)?;
-        let header_digest = if self.agreed.is_some_and(|agreed| agreed.digests.header) { 4 } else { 0 };
+        let place = self.place_of(sqe, data_len)?;
         let Some(slot) = self.free.pop() else {
-            return Err(violation(PduType::CapsuleCmd, Rule::CommandLimit, sqe.cid.into()));
+            return Err(violation(PduType::CapsuleCmd, Rule::CommandLimit, cid.into()));
         };
         self.serial = self.serial.wrapping_add(1);
-        let tag = Tag { slot, serial: self.serial };
-        let is_new = self.cids.insert(sqe.cid);
-        let in_sequence = self.in_sequence(connect);
+        let serial = self.serial;
+        let is_new = self.cids.insert(cid);
+        let in_sequence = self.in_sequence(connect.is_some());
         let Some(entry) = self.slots.get_mut(usize::from(slot)) else {
             // The free list holds slots only.
-            return Err(violation(PduType::CapsuleCmd, Rule::CommandLimit, sqe.cid.into()));
+            return Err(violation(PduType::CapsuleCmd, Rule::CommandLimit, cid.into()));
         };
-        entry.start(tag.serial, sqe.cid);
-        entry.owns_cid = is_new;
-        let verdict = match place {
-            _ if !is_new => Err(Status::COMMAND_ID_CONFLICT),
-            _ if !in_sequence => Err(Status::COMMAND_SEQUENCE_ERROR),
-            place => place,
-        };
-        let data = match verdict {
-            Ok(data) => data,
-            Err(status) => {
-                entry.stage = Stage::Answering(Reply::failed(status));
-                self.work.push(slot);
-                // Its data, if it has any, are thrown away as they come.
-                return Ok(Step::Event(Event::Rejected { sqe, status }));
+        entry.start(serial, cid, is_new);
+        let data = match place {
+            Ok(data) if is_new && in_sequence => data,
+            place => {
+                let status = match place {
+                    _ if !is_new => Status::COMMAND_ID_CONFLICT,
+                    Err(status) if in_sequence => status,
+                    _ => Status::COMMAND_SEQUENCE_ERROR,
+                };
+                self.reject(slot, status, len, layout);
+                return Ok(Step::Rare);
             }
         };
         if let CommandData::Transfer { len } = data {
             entry.transfer = len;
-            entry.fetchable = sqe.direction() != DataDirection::ControllerToHost;
+            entry.fetchable = direction != DataDirection::ControllerToHost;
         }
-        if self.config.admission == Admission::ConnectFirst {
+        if connect.is_some() && self.config.admission == Admission::ConnectFirst {
             entry.connect = connect;
-            self.connecting |= connect.is_some();
+            self.connecting = true;
         }
-        self.incoming = Incoming { tag, sqe, data };
-        if data_len > 0 {
-            // Framing has checked that all of it fits.
-            let behind = capsule.envelope.pdu_len.saturating_sub(72).saturating_sub(header_digest);
-            let need = usize::try_from(behind).unwrap_or(usize::MAX);
-            if self.framer.buffered() >= need {
-                return Ok(Step::Lend);
-            }
-            let _ = self.framer.data();
-            self.arriving = Arriving::InCapsule { need };
-            return Ok(Step::Starved);
+        self.incoming.tag = Tag { slot, serial };
+        self.incoming.data = data;
+        if len == 0 {
+            return Ok(Step::Command);
         }
-        Ok(Step::Command)
+        if self.has_come(need, layout) {
+            return Ok(Step::Lend(need, layout));
+        }
+        self.arriving = Arriving::InCapsule { need, layout };
+        Ok(Step::Starved)
+    }
+
+    /// Answers a command that is not for the caller. Its data, if it has any, are thrown away as they come.
+    #[cold]
+    fn reject(&mut self, slot: u16, status: Status, len: usize, layout: Layout) {
+        if let Some(entry) = self.slots.get_mut(usize::from(slot)) {
+            entry.stage = Stage::Answering(Reply::failed(status));
+        }
+        self.work.push(slot);
+        if layout == Layout::Plain && len > 0 {
+            self.framer.ignore(len);
+        }
+        self.rare = Some(Event::Rejected { sqe: self.incoming.sqe, status });
     }
 
     /// Where the data of a command are, or the status to refuse it with.
+    #[inline(always)]
     fn place_of(&self, sqe: &Sqe, data_len: u32) -> Result<Result<CommandData<'static>, Status>, Failure> {
         let fatal = |rule, found| Err(violation(PduType::CapsuleCmd, rule, found));
         Ok(match sqe.sgl.place() {
@@ -228,6 +316,7 @@ impl<R: AsMut<[u8]>, W: AsRef<[u8]>> Controller<R, W> {
     }
 
     /// Bytes of data that the capsule of this command may have.
+    #[inline]
     fn capsule_data(&self, sqe: &Sqe) -> u32 {
         match self.queue {
             Some(queue) if queue.id > 0 && !sqe.is_fabrics() => self.config.io_in_capsule,
@@ -236,36 +325,38 @@ impl<R: AsMut<[u8]>, W: AsRef<[u8]>> Controller<R, W> {
     }
 
     /// Whether a command may come now: one Connect, then the others.
-    fn in_sequence(&self, connect: Option<Queue>) -> bool {
+    #[inline(always)]
+    fn in_sequence(&self, is_connect: bool) -> bool {
         match self.config.admission {
             Admission::Any => true,
-            Admission::ConnectFirst if connect.is_some() => self.queue.is_none() && !self.connecting,
+            Admission::ConnectFirst if is_connect => self.queue.is_none() && !self.connecting,
             Admission::ConnectFirst => self.queue.is_some(),
         }
     }
 
-    fn start_data(&mut self, data: &H2cData) -> Result<(), Failure> {
+    /// Where the data of a PDU go: the slot, the first byte in its buffer, and how many bytes of the command are there then.
+    #[inline(always)]
+    fn start_data(&mut self, data: &H2cData) -> Result<(u16, usize, u32), Failure> {
         let refuse = |rule, found| Err(violation(PduType::H2cData, rule, found));
-        let mask = 1_u32.checked_shl(self.slot_bits).unwrap_or(0).wrapping_sub(1);
-        let slot = data.transfer_tag & u16::try_from(mask & 0xffff).unwrap_or(u16::MAX);
-        let number = data.transfer_tag.checked_shr(self.slot_bits).unwrap_or(0);
         let piece = self.config.max_r2t_data;
-        let bits = self.slot_bits;
+        let slot = data.transfer_tag & self.tags.mask;
         let Some(entry) = self.slots.get_mut(usize::from(slot)) else {
             return refuse(Rule::UnknownTag, data.transfer_tag.into());
         };
         // R2Ts of a command are served in order, so that only the oldest can get data.
-        let is_tag =
-            |ahead: u16| transfer_tag(bits, slot, entry.r2t.wrapping_add(ahead)) == data.transfer_tag;
-        let is_oldest = is_asking(entry) && is_tag(0);
-        let is_later = is_asking(entry) && (1..entry.r2ts).any(is_tag);
-        if !is_oldest && !is_later {
-            return refuse(Rule::UnknownTag, number.into());
+        let is_oldest = is_asking(entry) && self.tags.of(slot, entry.r2t) == data.transfer_tag;
+        if !is_oldest {
+            let is_tag = |ahead: u16| self.tags.of(slot, entry.r2t.wrapping_add(ahead)) == data.transfer_tag;
+            return match is_asking(entry) && (1..entry.r2ts).any(is_tag) {
+                false => refuse(Rule::UnknownTag, self.tags.number(data.transfer_tag).into()),
+                true if data.command_id != entry.cid => refuse(Rule::ForeignTag, data.command_id.into()),
+                true => refuse(Rule::OutOfOrder, data.offset),
+            };
         }
         if data.command_id != entry.cid {
             return refuse(Rule::ForeignTag, data.command_id.into());
         }
-        if is_later || data.offset != entry.got {
+        if data.offset != entry.got {
             return refuse(Rule::OutOfOrder, data.offset);
         }
         let r2t_end = entry.r2t_end(piece);
@@ -273,79 +364,98 @@ impl<R: AsMut<[u8]>, W: AsRef<[u8]>> Controller<R, W> {
             Some(end) if end <= r2t_end => end,
             _ => return refuse(Rule::OutOfRange, data.len),
         };
-        if end < r2t_end && data.len.checked_rem(4) != Some(0) {
+        if end < r2t_end && data.len & 3 != 0 {
             return refuse(Rule::DataLenUnaligned, data.len);
         }
         if data.is_last() != (end == r2t_end) {
             return refuse(Rule::LastFlag, data.offset);
         }
-        // Both are within the buffer.
-        let at = usize::try_from(data.offset).unwrap_or(usize::MAX);
-        let len = usize::try_from(data.len).unwrap_or(usize::MAX);
-        self.arriving = Arriving::Data { slot, at, len };
-        Ok(())
+        // It is within the buffer.
+        Ok((slot, usize::try_from(data.offset).unwrap_or(usize::MAX), end))
     }
 
-    /// Puts what came of the data of a PDU into the slot's buffer; `None`: those were all, and there is nothing to tell.
-    fn place(&mut self, slot: u16, at: usize, len: usize) -> Option<Step<R, W>> {
+    /// Copies what came of plain data into the slot's buffer; whether that were all.
+    #[inline(always)]
+    fn place_plain(&mut self, slot: u16) -> bool {
+        let Direct { from, missing } = self.direct;
+        if missing == 0 {
+            return true;
+        }
+        let place = self.slots.get_mut(usize::from(slot)).map(|entry| entry.place(from, missing));
+        self.framer.fill_place(place.unwrap_or_default(), &mut self.direct)
+    }
+
+    /// Puts what came of the data of a PDU into the slot's buffer; whether that were all.
+    #[inline(never)]
+    fn place_framed(&mut self, slot: u16, at: usize, len: usize) -> bool {
         self.direct = Direct::default();
-        let piece = self.config.max_r2t_data;
-        let Some(entry) = self.slots.get_mut(usize::from(slot)) else {
-            self.arriving = Arriving::Nothing;
-            return None;
-        };
-        let digest = match self.framer.place(entry.place(at, len)) {
-            Ok(Placed::Done(digest)) => digest,
+        let Some(entry) = self.slots.get_mut(usize::from(slot)) else { return true };
+        match self.framer.place(entry.place(at, len)) {
+            Ok(Placed::Done(digest)) => entry.damaged |= matches!(digest, DataDigest::Bad { .. }),
             Ok(Placed::More { filled, missing }) => {
                 self.direct = Direct { from: at.saturating_add(filled), missing };
-                return Some(Step::Starved);
+                return false;
             }
             // The buffer has shrunk while the machine had it: the data have no place any more, and the framer throws them away.
-            Err(_) => DataDigest::Absent,
-        };
+            Err(_) => {}
+        }
+        true
+    }
+
+    /// The data of a PDU are in their place: `got` bytes of the command are there.
+    #[inline(always)]
+    fn placed(&mut self, slot: u16, got: u32) -> Option<Step> {
         self.arriving = Arriving::Nothing;
-        entry.damaged |= matches!(digest, DataDigest::Bad { .. });
-        let r2t_end = entry.r2t_end(piece);
-        entry.got = entry.got.saturating_add(u32::try_from(len).unwrap_or(u32::MAX));
-        if entry.got < r2t_end {
+        let entry = self.slots.get_mut(usize::from(slot))?;
+        let r2t_end = entry.r2t_end(self.config.max_r2t_data);
+        entry.got = got;
+        if got < r2t_end {
             return None;
         }
         entry.r2t_start = r2t_end;
         entry.r2t = entry.r2t.wrapping_add(1);
-        entry.r2ts = entry.r2ts.saturating_sub(1);
-        match entry.stage {
-            Stage::Fetching if entry.got >= entry.transfer => {
-                entry.fetchable = false;
-                let tag = Tag { slot, serial: entry.serial };
-                let buffer = entry.fetch.take()?;
-                if entry.damaged {
-                    entry.stage = Stage::Answering(Reply::failed(Status::TRANSIENT_TRANSPORT_ERROR));
-                    self.connecting &= entry.connect.take().is_none();
-                    self.work.push(slot);
-                    return Some(Step::Event(Event::FetchFailed { tag, buffer }));
-                }
-                entry.stage = Stage::Open;
-                Some(Step::Event(Event::Fetched { tag, buffer }))
-            }
+        entry.r2ts = entry.r2ts.wrapping_sub(1);
+        if entry.stage != Stage::Fetching || got < entry.transfer {
             // Room for one more R2T, or the last one is served and the answer can go.
-            _ => {
-                self.work.push(slot);
-                None
-            }
+            self.work.push(slot);
+            return None;
         }
+        entry.fetchable = false;
+        if entry.damaged {
+            self.damaged(slot);
+            return Some(Step::Rare);
+        }
+        entry.stage = Stage::Open;
+        Some(Step::Fetched(slot))
+    }
+
+    /// The data of a command have come, and not as they were sent.
+    #[cold]
+    fn damaged(&mut self, slot: u16) {
+        let Some(entry) = self.slots.get_mut(usize::from(slot)) else { return };
+        entry.stage = Stage::Answering(Reply::failed(Status::TRANSIENT_TRANSPORT_ERROR));
+        self.connecting &= entry.connect.take().is_none();
+        self.work.push(slot);
+        let tag = Tag { slot, serial: entry.serial };
+        self.rare = entry.fetch.take().map(|buffer| Event::FetchFailed { tag, buffer });
     }
 }
 
 /// Whether R2Ts of a slot may be outstanding.
+#[inline(always)]
 fn is_asking<R, W>(entry: &Slot<R, W>) -> bool {
     entry.r2ts > 0 && matches!(entry.stage, Stage::Fetching | Stage::Answering(_))
 }
 
 /// What a command says about the queue, if it is Connect.
+#[inline(always)]
 fn connect_of(sqe: &Sqe) -> Option<Queue> {
-    if !sqe.is_fabrics() || sqe.fctype() != Fctype::CONNECT {
-        return None;
-    }
+    if sqe.is_fabrics() && sqe.fctype() == Fctype::CONNECT { queue_of(sqe) } else { None }
+}
+
+/// What Connect says about the queue.
+#[cold]
+fn queue_of(sqe: &Sqe) -> Option<Queue> {
     let connect = Connect::from_sqe(sqe);
     Some(Queue {
         id: connect.qid,
@@ -354,6 +464,7 @@ fn connect_of(sqe: &Sqe) -> Option<Queue> {
     })
 }
 
+#[cold]
 fn violation(pdu_type: PduType, rule: Rule, found: u32) -> Failure {
     Failure::Violation(ProtocolError::new(pdu_type, rule, found))
 }

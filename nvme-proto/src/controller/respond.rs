@@ -1,7 +1,7 @@
 //! Answers, and the wish for data.
 
 use super::event::{AnswerError, Refused, Reply, Tag};
-use super::slot::{Slot, Stage};
+use super::slot::{Queue, Slot, Stage};
 use super::{Controller, Phase};
 
 impl<R: AsMut<[u8]>, W: AsRef<[u8]>> Controller<R, W> {
@@ -10,6 +10,7 @@ impl<R: AsMut<[u8]>, W: AsRef<[u8]>> Controller<R, W> {
     ///
     /// # Errors
     /// [`AnswerError::Over`].
+    #[inline]
     pub fn respond(&mut self, tag: Tag, reply: Reply) -> Result<(), AnswerError> {
         let entry = self.open(tag)?;
         if !matches!(entry.stage, Stage::Open | Stage::Fetching) {
@@ -17,13 +18,20 @@ impl<R: AsMut<[u8]>, W: AsRef<[u8]>> Controller<R, W> {
         }
         entry.stage = Stage::Answering(reply);
         if let Some(queue) = entry.connect {
-            self.connecting = false;
-            if reply.status.is_success() {
-                self.queue = Some(queue);
-            }
+            self.connected(queue, reply);
         }
         self.work.push(tag.slot);
         Ok(())
+    }
+
+    /// Connect is answered.
+    #[cold]
+    fn connected(&mut self, queue: Queue, reply: Reply) {
+        self.connecting = false;
+        if reply.status.is_success() {
+            self.queue = Some(queue);
+            self.entries = queue.entries;
+        }
     }
 
     /// Sends data to the host, then the answer. The buffer comes back by [`Event::Released`](super::Event::Released).
@@ -33,6 +41,7 @@ impl<R: AsMut<[u8]>, W: AsRef<[u8]>> Controller<R, W> {
     /// # Errors
     /// The buffer with the reason: [`AnswerError::Over`], [`AnswerError::TooMuchData`], or [`AnswerError::Fetching`] if data were fetched for
     /// this command.
+    #[inline]
     pub fn respond_with_data(&mut self, tag: Tag, buffer: W, reply: Reply) -> Result<(), Refused<W>> {
         let have = buffer.as_ref().len();
         let admitted = self.open(tag).and_then(|entry| match entry.stage {
@@ -48,12 +57,15 @@ impl<R: AsMut<[u8]>, W: AsRef<[u8]>> Controller<R, W> {
             Ok((entry, len)) => {
                 entry.send = Some(buffer);
                 entry.send_len = len;
+                entry.stage = Stage::Answering(reply);
+                if let Some(queue) = entry.connect {
+                    self.connected(queue, reply);
+                }
+                self.work.push(tag.slot);
+                Ok(())
             }
-            Err(reason) => return Err(Refused { reason, buffer }),
+            Err(reason) => Err(Refused { reason, buffer }),
         }
-        // The command is open, so this cannot be refused.
-        let _ = self.respond(tag, reply);
-        Ok(())
     }
 
     /// Asks the host for the command's data, into `buffer`. They come with [`Event::Fetched`](super::Event::Fetched).
@@ -61,6 +73,7 @@ impl<R: AsMut<[u8]>, W: AsRef<[u8]>> Controller<R, W> {
     /// # Errors
     /// The buffer with the reason: [`AnswerError::Over`], [`AnswerError::NothingToFetch`], [`AnswerError::Fetching`],
     /// [`AnswerError::BufferTooSmall`].
+    #[inline]
     pub fn fetch(&mut self, tag: Tag, mut buffer: R) -> Result<(), Refused<R>> {
         let have = buffer.as_mut().len();
         let admitted = self.open(tag).and_then(|entry| match entry.stage {
@@ -87,6 +100,7 @@ impl<R: AsMut<[u8]>, W: AsRef<[u8]>> Controller<R, W> {
     }
 
     /// The slot of a command that is not over.
+    #[inline(always)]
     fn open(&mut self, tag: Tag) -> Result<&mut Slot<R, W>, AnswerError> {
         if self.phase != Phase::Ready {
             return Err(AnswerError::Over);

@@ -83,13 +83,24 @@ impl<R, W> Slot<R, W> {
         }
     }
 
-    /// Takes a command.
+    /// Takes a command. Its buffers are gone: a slot is free when it has given them back.
     #[inline]
-    pub(super) fn start(&mut self, serial: u32, cid: u16) {
-        *self = Self { stage: Stage::Open, serial, cid, ..Self::new() };
+    pub(super) fn start(&mut self, serial: u32, cid: u16, owns_cid: bool) {
+        self.stage = Stage::Open;
+        self.serial = serial;
+        self.cid = cid;
+        self.owns_cid = owns_cid;
+        self.connect = None;
+        self.transfer = 0;
+        self.fetchable = false;
+        (self.asked, self.got) = (0, 0);
+        (self.r2t, self.r2t_start, self.r2ts) = (0, 0, 0);
+        self.damaged = false;
+        (self.send_len, self.sent) = (0, 0);
     }
 
     /// End of the oldest R2T that is not served, when each asks for `piece` bytes.
+    #[inline]
     pub(super) fn r2t_end(&self, piece: u32) -> u32 {
         self.r2t_start.saturating_add(piece).min(self.asked)
     }
@@ -97,6 +108,7 @@ impl<R, W> Slot<R, W> {
 
 impl<R, W: AsRef<[u8]>> Slot<R, W> {
     /// The data to send.
+    #[inline]
     pub(super) fn bytes(&self) -> &[u8] {
         self.send.as_ref().map_or(&[], |buffer| buffer.as_ref())
     }
@@ -104,6 +116,7 @@ impl<R, W: AsRef<[u8]>> Slot<R, W> {
 
 impl<R: AsMut<[u8]>, W> Slot<R, W> {
     /// `len` bytes from byte `at` of the buffer that is fetched into.
+    #[inline]
     pub(super) fn place(&mut self, at: usize, len: usize) -> &mut [u8] {
         let buffer = self.fetch.as_mut().map_or(&mut [][..], |buffer| buffer.as_mut());
         buffer.get_mut(at..).and_then(|rest| rest.get_mut(..len)).unwrap_or_default()
@@ -111,11 +124,48 @@ impl<R: AsMut<[u8]>, W> Slot<R, W> {
 }
 
 /// A PDU has done with the data of a slot: when it was the last one of a command that is answered, the slot is over.
+#[inline]
 pub(super) fn give_back<R, W>(slots: &mut [Slot<R, W>], over: &mut Ring<u16>, slot: u16) {
     if let Some(entry) = slots.get_mut(usize::from(slot)) {
         entry.lent = entry.lent.saturating_sub(1);
         if entry.lent == 0 && entry.stage == Stage::Answered {
             over.push(slot);
         }
+    }
+}
+
+/// How transfer tags are made: the lower bits are the slot, the others count the R2Ts of its command.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Tags {
+    pub(super) mask: u16,
+    bits: u32,
+}
+
+impl Tags {
+    /// For so many slots.
+    pub(super) const fn new(slots: u16) -> Self {
+        let bits = u16::BITS.saturating_sub(slots.saturating_sub(1).leading_zeros());
+        // 16 bits leave no number.
+        let mask = match 1_u16.checked_shl(bits) {
+            Some(next) => next.wrapping_sub(1),
+            None => u16::MAX,
+        };
+        Self { mask, bits }
+    }
+
+    /// The tag of the R2T with this number of the command in a slot.
+    #[inline]
+    pub(super) fn of(self, slot: u16, number: u16) -> u16 {
+        slot | number.checked_shl(self.bits).unwrap_or(0)
+    }
+
+    /// The number in a tag.
+    pub(super) fn number(self, tag: u16) -> u16 {
+        tag.checked_shr(self.bits).unwrap_or(0)
+    }
+
+    /// Tags that a slot has.
+    pub(super) fn each(self) -> u16 {
+        self.number(u16::MAX).saturating_add(1)
     }
 }

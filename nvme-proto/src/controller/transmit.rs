@@ -1,147 +1,192 @@
 //! What is to be sent.
 
-use super::slot::{Stage, give_back};
-use super::{Controller, Phase, Reply, SuccessFlag};
+use super::event::Reply;
+use super::slot::{Slot, Stage, Tags, give_back};
+use super::{Controller, Phase, SuccessFlag};
 use crate::cqe::Cqe;
-use crate::machine::Lent;
+use crate::machine::{Lent, Outbox};
 use crate::pdu::{C2hData, CapsuleResp, Negotiated, R2t};
+
+/// What holds for all that is encoded in one go.
+struct Terms {
+    agreed: Negotiated,
+    tags: Tags,
+    /// R2Ts that may be outstanding for a command.
+    window: u16,
+    /// Most bytes that one R2T asks for, and that one C2HData has.
+    max_r2t_data: u32,
+    max_c2h_data: u32,
+    /// The last data of a command may stand for its completion.
+    may_leave_out: bool,
+    no_flow_control: bool,
+    sq_head: u16,
+}
+
+/// What of an answer is encoded.
+enum Sent {
+    /// All of it.
+    All,
+    /// The data; the completion has to follow.
+    Data,
+    /// A part of the data.
+    Part,
+    /// Nothing: the buffer has fewer bytes than it had.
+    Nothing,
+}
 
 impl<R: AsMut<[u8]>, W: AsRef<[u8]>> Controller<R, W> {
     /// The bytes to send, in order: everything that is ready, up to [`Config::batch`](super::Config::batch) PDUs, as chunks for one `writev`.
     /// Data are lent from the buffers given to [`respond_with_data`](Self::respond_with_data) and not copied.
     ///
     /// Asking again without [`transmitted`](Self::transmitted) gives the same bytes, and maybe more behind them.
+    #[inline]
     pub fn transmit(&mut self) -> impl Iterator<Item = &[u8]> {
-        self.fill();
+        if !self.work.is_empty() {
+            self.fill();
+        }
         let slots = &self.slots;
         self.outbox.chunks(move |slot| slots.get(usize::from(slot)).map_or(&[][..], |slot| slot.bytes()))
     }
 
     /// Whether there is something to send.
     #[must_use]
+    #[inline]
     pub fn wants_transmit(&self) -> bool {
         !self.outbox.is_empty() || (self.phase == Phase::Ready && !self.work.is_empty())
     }
 
     /// The first `n` of the bytes that [`transmit`](Self::transmit) gave are sent. More than it gave count as all.
+    #[inline]
     pub fn transmitted(&mut self, n: usize) {
         let Self { outbox, slots, over, .. } = self;
         outbox.sent(n, |slot| give_back(slots, over, slot));
     }
 
+    /// What holds now.
+    fn terms(&self, agreed: Negotiated) -> Terms {
+        let no_flow_control = self.queue.is_some_and(|queue| queue.no_flow_control);
+        let host = u16::try_from(agreed.max_r2ts).unwrap_or(u16::MAX);
+        Terms {
+            agreed,
+            tags: self.tags,
+            window: self.config.max_r2ts.min(host).min(self.tags.each()),
+            max_r2t_data: self.config.max_r2t_data,
+            max_c2h_data: self.config.max_c2h_data,
+            may_leave_out: match self.config.success {
+                SuccessFlag::Never => false,
+                SuccessFlag::WithoutFlowControl => no_flow_control,
+                SuccessFlag::Always => true,
+            },
+            no_flow_control,
+            sq_head: self.sq_head,
+        }
+    }
+
     /// Encodes what the slots have to send, each in its turn one PDU (and the completion behind its last data), as long as there is room.
     fn fill(&mut self) {
         let (Phase::Ready, Some(agreed)) = (self.phase, self.agreed) else { return };
-        while self.outbox.has_room() {
-            let Some(slot) = self.work.pop() else { return };
-            let Some(entry) = self.slots.get(usize::from(slot)) else { continue };
-            match entry.stage {
-                Stage::Fetching => self.send_r2t(slot, &agreed),
-                // The data that were asked for have to come first.
-                Stage::Answering(_) if entry.r2ts > 0 => {}
-                Stage::Answering(reply) if entry.sent < entry.send_len => {
-                    self.send_data(slot, reply, &agreed);
+        let terms = self.terms(agreed);
+        let Self { outbox, work, slots, cids, over, .. } = self;
+        while outbox.has_room() {
+            let Some(slot) = work.pop() else { return };
+            let Some(entry) = slots.get_mut(usize::from(slot)) else { continue };
+            let sent = match entry.stage {
+                Stage::Fetching => {
+                    if entry.send_r2t(slot, &terms, outbox) {
+                        work.push(slot);
+                    }
+                    continue;
                 }
-                Stage::Answering(reply) => self.send_completion(slot, reply, &agreed),
-                Stage::Free | Stage::Open | Stage::Answered => {}
+                // The data that were asked for have to come first.
+                Stage::Answering(_) if entry.r2ts > 0 => continue,
+                Stage::Answering(reply) if entry.sent < entry.send_len => {
+                    match entry.send_data(slot, reply, &terms, outbox) {
+                        // Right behind its data: behind the data of all others it would keep the host waiting for nothing.
+                        Sent::Data if outbox.has_room() => entry.send_completion(reply, &terms, outbox),
+                        Sent::Data => Sent::Part,
+                        sent => sent,
+                    }
+                }
+                Stage::Answering(reply) => entry.send_completion(reply, &terms, outbox),
+                Stage::Free | Stage::Open | Stage::Answered => continue,
+            };
+            match sent {
+                // The last PDU of a command is encoded: its identifier is free, since the host can use it again only when it has read that PDU.
+                Sent::All => {
+                    entry.stage = Stage::Answered;
+                    if core::mem::take(&mut entry.owns_cid) {
+                        cids.remove(entry.cid);
+                    }
+                    if entry.lent == 0 {
+                        over.push(slot);
+                    }
+                }
+                Sent::Data | Sent::Part => work.push(slot),
+                Sent::Nothing => {}
             }
         }
     }
+}
 
-    /// Asks for the next piece of data, if one more R2T may be outstanding.
-    fn send_r2t(&mut self, slot: u16, agreed: &Negotiated) {
-        let window = self.r2t_window(agreed);
-        let piece = self.config.max_r2t_data;
-        let bits = self.slot_bits;
-        let Some(entry) = self.slots.get_mut(usize::from(slot)) else { return };
-        if entry.r2ts >= window || entry.asked >= entry.transfer {
-            return;
+impl<R, W: AsRef<[u8]>> Slot<R, W> {
+    /// Asks for the next piece of data, if one more R2T may be outstanding; whether that may go on.
+    #[inline]
+    fn send_r2t(&mut self, slot: u16, terms: &Terms, outbox: &mut Outbox) -> bool {
+        if self.r2ts >= terms.window || self.asked >= self.transfer {
+            return false;
         }
-        let tag = transfer_tag(bits, slot, entry.r2t.wrapping_add(entry.r2ts));
-        let len = entry.transfer.saturating_sub(entry.asked).min(piece);
-        let header = R2t::new(entry.cid, tag, entry.asked, len);
-        if self.outbox.push_pdu(header, agreed.to_host, None) {
-            entry.asked = entry.asked.saturating_add(len);
-            entry.r2ts = entry.r2ts.saturating_add(1);
-            if entry.r2ts < window && entry.asked < entry.transfer {
-                self.work.push(slot);
-            }
+        let tag = terms.tags.of(slot, self.r2t.wrapping_add(self.r2ts));
+        let len = self.transfer.wrapping_sub(self.asked).min(terms.max_r2t_data);
+        if !outbox.push_pdu(R2t::new(self.cid, tag, self.asked, len), terms.agreed.to_host, None) {
+            return false;
         }
-    }
-
-    /// R2Ts that may be outstanding for a command.
-    pub(super) fn r2t_window(&self, agreed: &Negotiated) -> u16 {
-        // A slot has this many transfer tags.
-        let tags = u16::MAX.checked_shr(self.slot_bits).unwrap_or(0).saturating_add(1);
-        let host = u16::try_from(agreed.max_r2ts).unwrap_or(u16::MAX);
-        self.config.max_r2ts.min(host).min(tags)
+        self.asked = self.asked.wrapping_add(len);
+        self.r2ts = self.r2ts.wrapping_add(1);
+        self.r2ts < terms.window && self.asked < self.transfer
     }
 
     /// Sends the next piece of data to the host; the last one may stand for the completion.
-    fn send_data(&mut self, slot: u16, reply: Reply, agreed: &Negotiated) {
-        let may_leave_out = match self.config.success {
-            SuccessFlag::Never => false,
-            SuccessFlag::WithoutFlowControl => self.queue.is_some_and(|queue| queue.no_flow_control),
-            SuccessFlag::Always => true,
-        };
-        let piece = self.config.max_c2h_data;
-        let Some(entry) = self.slots.get_mut(usize::from(slot)) else { return };
-        let rest = entry.send_len.saturating_sub(entry.sent);
-        let (len, is_last) = if rest <= piece { (rest, true) } else { (piece, false) };
-        let mut header = C2hData::new(entry.cid, entry.sent, len);
+    #[inline]
+    fn send_data(&mut self, slot: u16, reply: Reply, terms: &Terms, outbox: &mut Outbox) -> Sent {
+        let rest = self.send_len.wrapping_sub(self.sent);
+        let len = rest.min(terms.max_c2h_data);
+        let is_last = len == rest;
         let is_all =
-            is_last && may_leave_out && reply == Reply::success() && entry.send_len == entry.transfer;
+            is_last && terms.may_leave_out && reply == Reply::success() && self.send_len == self.transfer;
+        let mut header = C2hData::new(self.cid, self.sent, len);
         if is_all {
             header = header.success();
         } else if is_last {
             header = header.last();
         }
-        let Some(lent) = Lent::of(slot, entry.bytes(), entry.sent, len, agreed.digests) else { return };
-        if !self.outbox.push_pdu(header, agreed.to_host, Some(lent)) {
-            return;
+        let Some(lent) = Lent::of(slot, self.bytes(), self.sent, len, terms.agreed.digests) else {
+            return Sent::Nothing;
+        };
+        if !outbox.push_pdu(header, terms.agreed.to_host, Some(lent)) {
+            return Sent::Nothing;
         }
-        entry.lent = entry.lent.saturating_add(1);
-        entry.sent = entry.sent.saturating_add(len);
-        if is_all {
-            self.answered(slot);
-        } else if is_last && self.outbox.has_room() {
-            // Right behind its data: behind the data of all others it would keep the host waiting for nothing.
-            self.send_completion(slot, reply, agreed);
-        } else {
-            self.work.push(slot);
+        self.lent = self.lent.wrapping_add(1);
+        self.sent = self.sent.wrapping_add(len);
+        match (is_all, is_last) {
+            (true, _) => Sent::All,
+            (false, true) => Sent::Data,
+            (false, false) => Sent::Part,
         }
     }
 
-    fn send_completion(&mut self, slot: u16, reply: Reply, agreed: &Negotiated) {
-        let Some(entry) = self.slots.get_mut(usize::from(slot)) else { return };
-        let no_flow_control = self.queue.is_some_and(|queue| queue.no_flow_control);
-        let sqhd = match (no_flow_control, entry.connect) {
+    #[inline]
+    fn send_completion(&self, reply: Reply, terms: &Terms, outbox: &mut Outbox) -> Sent {
+        let sqhd = match (terms.no_flow_control, self.connect) {
             (true, Some(_)) if reply.status.is_success() => Cqe::SQHD_DISABLED,
             (true, _) => 0,
-            (false, _) => self.sq_head,
+            (false, _) => terms.sq_head,
         };
-        let mut cqe = Cqe::success(entry.cid).with_result(reply.result).with_sqhd(sqhd);
+        let mut cqe = Cqe::success(self.cid).with_result(reply.result).with_sqhd(sqhd);
         cqe.status = reply.status;
-        let header = CapsuleResp::new(cqe.encode());
-        if self.outbox.push_pdu(header, agreed.to_host, None) {
-            self.answered(slot);
+        if outbox.push_pdu(CapsuleResp::new(cqe.encode()), terms.agreed.to_host, None) {
+            Sent::All
+        } else {
+            Sent::Nothing
         }
     }
-
-    /// The last PDU of a command is encoded: its identifier is free, since the host can use it again only when it has read that PDU.
-    fn answered(&mut self, slot: u16) {
-        let Some(entry) = self.slots.get_mut(usize::from(slot)) else { return };
-        entry.stage = Stage::Answered;
-        if core::mem::take(&mut entry.owns_cid) {
-            self.cids.remove(entry.cid);
-        }
-        if entry.lent == 0 {
-            self.over.push(slot);
-        }
-    }
-}
-
-/// The transfer tag of the R2T with this number of the command in a slot.
-pub(super) fn transfer_tag(slot_bits: u32, slot: u16, number: u16) -> u16 {
-    slot | number.checked_shl(slot_bits).unwrap_or(0)
 }

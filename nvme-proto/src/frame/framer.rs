@@ -79,19 +79,19 @@ pub struct Data<'a> {
 /// ```
 #[derive(Debug)]
 pub struct Framer {
-    buffer: LinearBuffer,
-    rules: Rules,
+    pub(super) buffer: LinearBuffer,
+    pub(super) rules: Rules,
     /// Headers without digests and padding are what comes.
-    is_usual: bool,
+    pub(super) is_usual: bool,
     /// How many unconsumed bytes are needed to get on.
-    want: usize,
+    pub(super) want: usize,
     /// Data of the PDU whose header was given last.
-    pending: Option<Pending>,
+    pub(super) pending: Option<Pending>,
     failed: Option<ProtocolError>,
     /// Offset of the first unconsumed byte in the stream.
     position: u64,
     /// How many of the bytes consumed last are, from its start, the PDU given last.
-    last: usize,
+    pub(super) last: usize,
 }
 
 impl Framer {
@@ -258,7 +258,7 @@ impl Framer {
     /// The next header if it is one of this type, which the receiver may be sent, without digests and padding; else
     /// [`next_header`](Self::next_header) knows what it is.
     #[inline(always)]
-    pub(crate) fn next_usual<H: Usual>(&mut self) -> Option<H> {
+    fn next_usual<H: Usual>(&mut self) -> Option<H> {
         if !self.is_usual || self.failed.is_some() || self.pending.is_some() {
             return None;
         }
@@ -367,6 +367,7 @@ impl Framer {
 
     /// How many bytes have been received and not been taken.
     #[must_use]
+    #[inline]
     pub fn buffered(&self) -> usize {
         self.buffer.len()
     }
@@ -386,6 +387,7 @@ impl Framer {
     #[cold]
     const fn fail(&mut self, error: ProtocolError) -> ProtocolError {
         self.failed = Some(error);
+        self.is_usual = false;
         error
     }
 
@@ -404,7 +406,7 @@ impl Framer {
     }
 
     #[inline]
-    const fn advance(&mut self, n: usize) {
+    pub(super) const fn advance(&mut self, n: usize) {
         // A stream of 2^64 bytes does not end.
         self.position = self.position.wrapping_add(widen(n));
     }

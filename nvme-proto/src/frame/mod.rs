@@ -27,6 +27,7 @@ mod framer;
 mod limits;
 mod owned;
 mod place;
+mod plain;
 mod rules;
 mod transmit;
 

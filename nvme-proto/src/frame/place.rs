@@ -4,7 +4,7 @@ use super::buffer::LinearBuffer;
 use super::framer::to_usize;
 use super::rules::DataDigest;
 use crate::digest::Crc32c;
-use crate::pdu::Shape;
+use crate::pdu::{PduType, Shape};
 
 /// What [`Framer::place`](super::Framer::place) has done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,6 +67,19 @@ impl Pending {
         }
         let padding = usize::from(shape.data_offset).saturating_sub(shape.header_end());
         Some(Self { shape, padding, filled: 0, digested: 0, digest: Crc32c::new(), discard: None })
+    }
+
+    /// `n` bytes that nobody wants, all of them still to come.
+    pub(super) const fn unwanted(n: usize) -> Self {
+        let shape = Shape {
+            pdu_type: PduType::C2hData,
+            header_digest: false,
+            data_digest: false,
+            data_offset: 0,
+            data_len: 0,
+            pdu_len: 0,
+        };
+        Self { shape, padding: 0, filled: 0, digested: 0, digest: Crc32c::new(), discard: Some(n) }
     }
 
     #[inline]

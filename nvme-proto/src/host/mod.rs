@@ -157,6 +157,8 @@ pub struct Host<R = Vec<u8>, W = Vec<u8>> {
     /// Slots that are over and not told yet.
     over: Ring<u16>,
     deadlines: Deadlines,
+    /// Milliseconds until a command is overdue; the largest number: never.
+    patience: u64,
     keep_alive: Option<(KeepAlive, Time)>,
     arriving: Arriving,
     direct: Direct,
@@ -168,7 +170,7 @@ pub struct Host<R = Vec<u8>, W = Vec<u8>> {
     ended: bool,
     sq_head: u16,
     /// Bits of a command identifier that are the slot.
-    slot_bits: u32,
+    slot_mask: u16,
 }
 
 impl<R, W> Host<R, W> {
@@ -194,6 +196,7 @@ impl<R, W> Host<R, W> {
             work: Work::new(depth),
             over: Ring::new(depth),
             deadlines: Deadlines::new(depth),
+            patience: config.command_timeout.map_or(u64::MAX, |time| Time::START.after(time).as_millis()),
             keep_alive: None,
             arriving: Arriving::Nothing,
             direct: Direct::default(),
@@ -202,7 +205,7 @@ impl<R, W> Host<R, W> {
             untold: None,
             ended: false,
             sq_head: 0,
-            slot_bits: u16::BITS.saturating_sub(config.depth.saturating_sub(1).leading_zeros()),
+            slot_mask: slot_mask(config.depth),
             config,
         })
     }
@@ -235,6 +238,14 @@ impl<R, W> Host<R, W> {
     /// Starts, changes or stops the keep-alive timer. While it runs, the queue's last slot is kept for Keep Alive.
     pub fn set_keep_alive(&mut self, now: Time, keep_alive: Option<KeepAlive>) {
         self.keep_alive = keep_alive.map(|keep_alive| (keep_alive, now.after(keep_alive.interval())));
+    }
+}
+
+/// The bits that are needed to number `depth` slots.
+const fn slot_mask(depth: u16) -> u16 {
+    match depth.checked_next_power_of_two() {
+        Some(slots) => slots.saturating_sub(1),
+        None => u16::MAX,
     }
 }
 

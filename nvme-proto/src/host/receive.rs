@@ -1,6 +1,5 @@
 //! What the controller sends.
 
-use super::event::Event;
 use super::slot::{Grant, Slot, Stage};
 use super::{Host, Phase};
 use crate::cqe::Cqe;
@@ -8,18 +7,43 @@ use crate::frame::{DataDigest, Placed};
 use crate::machine::{Direct, Failure, Space};
 use crate::pdu::{C2hData, CapsuleResp, Header, IcResp, PduType, ProtocolError, R2t, Rule};
 
+const CAPSULE_RESP: u8 = PduType::CapsuleResp.code();
+const C2H_DATA: u8 = PduType::C2hData.code();
+const R2T: u8 = PduType::R2t.code();
+
 /// What is in the middle of arriving.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Arriving {
     /// A header comes next.
     Nothing,
-    /// Data for a slot, into its buffer from byte `at` on.
-    Data { slot: u16, at: usize, len: usize, end: Last },
+    /// Data for a slot, without padding and digest; [`Direct`] tells where to.
+    Plain { slot: u16, end: End },
+    /// Data for a slot, into its buffer from byte `at` on, of which the framer keeps account.
+    Framed { slot: u16, at: usize, len: usize, end: End },
+}
+
+impl Arriving {
+    /// The slot whose buffer the data go to.
+    #[inline]
+    const fn slot(self) -> Option<u16> {
+        match self {
+            Self::Nothing => None,
+            Self::Plain { slot, .. } | Self::Framed { slot, .. } => Some(slot),
+        }
+    }
+}
+
+/// What there is to say when the data of a PDU are all there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct End {
+    /// Bytes of the command's data that are there then.
+    moved: u32,
+    last: Last,
 }
 
 /// Whether data are the command's last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Last {
+enum Last {
     /// More may follow.
     No,
     /// No more data follow, a completion does.
@@ -29,20 +53,21 @@ pub(super) enum Last {
 }
 
 /// What the received bytes led to.
-pub(super) enum Step<R, W> {
-    /// Something to tell.
-    Event(Event<R, W>),
-    /// Commands are over.
-    Over,
+pub(super) enum Step {
+    /// A command has its completion.
+    Complete(u16, Cqe),
+    /// The handshake is through.
+    Ready,
     /// More bytes are needed.
     Starved,
 }
 
 impl<R: AsMut<[u8]>, W: AsRef<[u8]>> Host<R, W> {
     /// Where the next bytes from the controller go; then say by [`received`](Self::received) how many came.
+    #[inline]
     pub fn space(&mut self) -> Space<'_> {
-        let payload = match self.arriving {
-            Arriving::Data { slot, .. } if self.direct.missing > 0 => self
+        let payload = match self.arriving.slot() {
+            Some(slot) if self.direct.missing > 0 => self
                 .slots
                 .get_mut(usize::from(slot))
                 .map(|entry| entry.place(self.direct.from, self.direct.missing))
@@ -53,15 +78,19 @@ impl<R: AsMut<[u8]>, W: AsRef<[u8]>> Host<R, W> {
     }
 
     /// `n` bytes came into [`space`](Self::space): first the payload was filled, then the buffer.
+    #[inline]
     pub fn received(&mut self, n: usize) {
         if !matches!(self.phase, Phase::Handshake | Phase::Ready) {
             return; // what comes after the end is not looked at
         }
         let placed = self.direct.received(n);
         if placed > 0 {
-            self.framer.placed(placed);
+            match self.arriving {
+                Arriving::Framed { .. } => self.framer.placed(placed),
+                _ => self.framer.passed(placed),
+            }
         }
-        self.framer.filled(n.saturating_sub(placed));
+        self.framer.filled(n.wrapping_sub(placed));
     }
 
     /// Copies bytes in, for callers that have them already; says how many fitted. [`poll`](Self::poll) makes room for more.
@@ -72,49 +101,86 @@ impl<R: AsMut<[u8]>, W: AsRef<[u8]>> Host<R, W> {
     }
 
     /// Handles what was received, up to the first thing that is to be told.
-    pub(super) fn step(&mut self) -> Result<Step<R, W>, Failure> {
-        while self.over.is_empty() {
-            if let Arriving::Data { slot, at, len, end } = self.arriving {
-                if !self.place(slot, at, len, end) {
-                    return Ok(Step::Starved);
+    #[inline(always)]
+    pub(super) fn step(&mut self) -> Result<Step, Failure> {
+        loop {
+            match self.arriving {
+                Arriving::Nothing => {}
+                Arriving::Plain { slot, end } => {
+                    if !self.place_plain(slot) {
+                        return Ok(Step::Starved);
+                    }
+                    if let Some(cqe) = self.placed(slot, end) {
+                        return Ok(Step::Complete(slot, cqe));
+                    }
                 }
-                continue;
+                Arriving::Framed { slot, at, len, end } => {
+                    if !self.place_framed(slot, at, len) {
+                        return Ok(Step::Starved);
+                    }
+                    if let Some(cqe) = self.placed(slot, end) {
+                        return Ok(Step::Complete(slot, cqe));
+                    }
+                }
             }
             // Those that come by the million, the short way.
-            if let Some(data) = self.framer.next_usual() {
-                self.start_data(&data)?;
-                continue;
-            }
-            if let Some(CapsuleResp { cqe, .. }) = self.framer.next_usual() {
-                self.complete(&Cqe::from_bytes(&cqe))?;
-                continue;
-            }
-            if let Some(request) = self.framer.next_usual() {
-                self.grant(&request)?;
-                continue;
-            }
-            let Some(header) = self.framer.next_header()? else {
-                return Ok(Step::Starved);
-            };
-            match header {
-                Header::C2hData(data) => self.start_data(&data)?,
-                Header::CapsuleResp(response) => self.complete(&Cqe::from_bytes(&response.cqe))?,
-                Header::R2t(request) => self.grant(&request)?,
-                Header::IcResp(response) => return self.agree(&response),
-                Header::TermReq(request) => {
-                    return Err(Failure::PeerTerminated { fes: request.fes, fei: request.fei });
+            match self.framer.plain_code() {
+                Some(C2H_DATA) => {
+                    if let Some((data, len)) = self.framer.take_plain::<C2hData>() {
+                        let (slot, at, end) = self.start_data(&data)?;
+                        self.direct = Direct { from: at, missing: len };
+                        self.arriving = Arriving::Plain { slot, end };
+                        continue;
+                    }
                 }
-                // Framing lets no other type through to a host.
-                other => {
-                    let pdu_type = other.pdu_type();
-                    return Err(violation(pdu_type, Rule::WrongDirection, pdu_type.code().into()));
+                Some(CAPSULE_RESP) => {
+                    if let Some((CapsuleResp { cqe, .. }, _)) = self.framer.take_plain() {
+                        return self.complete(Cqe::from_bytes(&cqe));
+                    }
                 }
+                Some(R2T) => {
+                    if let Some((request, _)) = self.framer.take_plain() {
+                        self.grant(&request)?;
+                        continue;
+                    }
+                }
+                _ => {}
+            }
+            if let Some(step) = self.unusual()? {
+                return Ok(step);
             }
         }
-        Ok(Step::Over)
     }
 
-    fn agree(&mut self, response: &IcResp) -> Result<Step<R, W>, Failure> {
+    /// Takes a header that is not as most are, or not all there.
+    #[inline(never)]
+    fn unusual(&mut self) -> Result<Option<Step>, Failure> {
+        let Some(header) = self.framer.next_header()? else {
+            return Ok(Some(Step::Starved));
+        };
+        match header {
+            Header::C2hData(data) => {
+                let (slot, at, end) = self.start_data(&data)?;
+                self.arriving = Arriving::Framed { slot, at, len: self.framer.data_len(), end };
+            }
+            Header::CapsuleResp(response) => {
+                return self.complete(Cqe::from_bytes(&response.cqe)).map(Some);
+            }
+            Header::R2t(request) => self.grant(&request)?,
+            Header::IcResp(response) => return self.agree(&response).map(Some),
+            Header::TermReq(request) => {
+                return Err(Failure::PeerTerminated { fes: request.fes, fei: request.fei });
+            }
+            // Framing lets no other type through to a host.
+            other => {
+                let pdu_type = other.pdu_type();
+                return Err(violation(pdu_type, Rule::WrongDirection, pdu_type.code().into()));
+            }
+        }
+        Ok(None)
+    }
+
+    fn agree(&mut self, response: &IcResp) -> Result<Step, Failure> {
         let agreed = response.negotiate(&self.asked)?;
         let required = self.config.digests;
         if !required.is_subset_of(agreed.digests) {
@@ -123,37 +189,31 @@ impl<R: AsMut<[u8]>, W: AsRef<[u8]>> Host<R, W> {
         self.framer.ready(agreed.to_host, super::limits(&self.config));
         self.agreed = Some(agreed);
         self.phase = Phase::Ready;
-        Ok(Step::Event(Event::Ready(agreed)))
+        Ok(Step::Ready)
     }
 
     /// The slot of the outstanding command with this identifier on the wire.
+    #[inline(always)]
     fn issued(&mut self, wire: u16) -> Option<(u16, &mut Slot<R, W>)> {
-        let mask = 1_u16.checked_shl(self.slot_bits).unwrap_or(0).wrapping_sub(1);
-        let slot = wire & mask;
+        let slot = wire & self.slot_mask;
         let entry = self.slots.get_mut(usize::from(slot))?;
-        (entry.stage == Stage::Issued && entry.wire == wire).then_some((slot, entry))
+        let is_issued =
+            entry.stage == Stage::Issued && entry.wire == wire && self.outbox.is_given(entry.ticket);
+        is_issued.then_some((slot, entry))
     }
 
-    fn complete(&mut self, cqe: &Cqe) -> Result<(), Failure> {
+    #[inline(always)]
+    fn complete(&mut self, cqe: Cqe) -> Result<Step, Failure> {
         let Some((slot, _)) = self.issued(cqe.cid) else {
             return Err(violation(PduType::CapsuleResp, Rule::UnknownCompletion, cqe.cid.into()));
         };
         self.sq_head = cqe.sqhd;
-        self.finish(slot, *cqe);
-        Ok(())
+        Ok(Step::Complete(slot, cqe))
     }
 
-    /// The command of a slot has its completion. It is told when nothing is being sent from its buffer any more.
-    fn finish(&mut self, slot: u16, cqe: Cqe) {
-        self.deadlines.remove(slot);
-        let Some(entry) = self.slots.get_mut(usize::from(slot)) else { return };
-        entry.stage = Stage::Over(entry.judge(cqe));
-        if entry.lent == 0 {
-            self.over.push(slot);
-        }
-    }
-
-    fn start_data(&mut self, data: &C2hData) -> Result<(), Failure> {
+    /// Where the data of a PDU go: the slot, the first byte in its buffer, and what is to be said then.
+    #[inline(always)]
+    fn start_data(&mut self, data: &C2hData) -> Result<(u16, usize, End), Failure> {
         let refuse = |rule, found| Err(violation(PduType::C2hData, rule, found));
         let Some((slot, entry)) = self.issued(data.command_id) else {
             return refuse(Rule::UnknownCommand, data.command_id.into());
@@ -164,55 +224,64 @@ impl<R: AsMut<[u8]>, W: AsRef<[u8]>> Host<R, W> {
         if data.offset != entry.moved {
             return refuse(Rule::OutOfOrder, data.offset);
         }
-        match data.offset.checked_add(data.len) {
-            Some(end) if end <= entry.len => {
-                if end < entry.len && !data.is_last() && data.len.checked_rem(4) != Some(0) {
-                    return refuse(Rule::DataLenUnaligned, data.len);
-                }
-            }
+        let end = match data.offset.checked_add(data.len) {
+            Some(end) if end <= entry.len => end,
             _ => return refuse(Rule::OutOfRange, data.len),
+        };
+        if end < entry.len && !data.is_last() && data.len & 3 != 0 {
+            return refuse(Rule::DataLenUnaligned, data.len);
         }
-        let end = match (data.is_success(), data.is_last()) {
+        let last = match (data.is_success(), data.is_last()) {
             (true, _) => Last::Success,
             (false, true) => Last::Yes,
             (false, false) => Last::No,
         };
-        // Both are within the buffer.
-        let at = usize::try_from(data.offset).unwrap_or(usize::MAX);
-        let len = usize::try_from(data.len).unwrap_or(usize::MAX);
-        self.arriving = Arriving::Data { slot, at, len, end };
-        Ok(())
+        // It is within the buffer.
+        Ok((slot, usize::try_from(data.offset).unwrap_or(usize::MAX), End { moved: end, last }))
+    }
+
+    /// Copies what came of plain data into the slot's buffer; whether that were all.
+    #[inline(always)]
+    fn place_plain(&mut self, slot: u16) -> bool {
+        let Direct { from, missing } = self.direct;
+        if missing == 0 {
+            return true;
+        }
+        let place = self.slots.get_mut(usize::from(slot)).map(|entry| entry.place(from, missing));
+        self.framer.fill_place(place.unwrap_or_default(), &mut self.direct)
     }
 
     /// Puts what came of the data of a PDU into the slot's buffer; whether that were all.
-    fn place(&mut self, slot: u16, at: usize, len: usize, end: Last) -> bool {
+    #[inline(never)]
+    fn place_framed(&mut self, slot: u16, at: usize, len: usize) -> bool {
         self.direct = Direct::default();
-        let Some(entry) = self.slots.get_mut(usize::from(slot)) else {
-            self.arriving = Arriving::Nothing;
-            return true;
-        };
-        let digest = match self.framer.place(entry.place(at, len)) {
-            Ok(Placed::Done(digest)) => digest,
+        let Some(entry) = self.slots.get_mut(usize::from(slot)) else { return true };
+        match self.framer.place(entry.place(at, len)) {
+            Ok(Placed::Done(DataDigest::Bad { received, computed })) => {
+                entry.damaged.get_or_insert((received, computed));
+            }
+            Ok(Placed::Done(_)) => {}
             Ok(Placed::More { filled, missing }) => {
                 self.direct = Direct { from: at.saturating_add(filled), missing };
                 return false;
             }
             // The buffer has shrunk while the machine had it: the data have no place any more, and the framer throws them away.
-            Err(_) => DataDigest::Absent,
-        };
-        self.arriving = Arriving::Nothing;
-        entry.moved = entry.moved.saturating_add(u32::try_from(len).unwrap_or(u32::MAX));
-        entry.last = end != Last::No;
-        if let DataDigest::Bad { received, computed } = digest {
-            entry.damaged.get_or_insert((received, computed));
-        }
-        if end == Last::Success {
-            let cqe = Cqe::success(entry.wire).with_sqhd(self.sq_head);
-            self.finish(slot, cqe);
+            Err(_) => {}
         }
         true
     }
 
+    /// The data of a PDU are in their place; the completion that they stand for, if they do.
+    #[inline(always)]
+    fn placed(&mut self, slot: u16, end: End) -> Option<Cqe> {
+        self.arriving = Arriving::Nothing;
+        let entry = self.slots.get_mut(usize::from(slot))?;
+        entry.moved = end.moved;
+        entry.last = end.last != Last::No;
+        (end.last == Last::Success).then(|| Cqe::success(entry.wire).with_sqhd(self.sq_head))
+    }
+
+    #[inline(always)]
     fn grant(&mut self, request: &R2t) -> Result<(), Failure> {
         let max_r2ts = usize::from(self.config.max_r2ts);
         let refuse = |rule, found| Err(violation(PduType::R2t, rule, found));
@@ -229,19 +298,20 @@ impl<R: AsMut<[u8]>, W: AsRef<[u8]>> Host<R, W> {
             Some(end) if end <= entry.len => end,
             _ => return refuse(Rule::OutOfRange, request.len),
         };
-        if end < entry.len && request.len.checked_rem(4) != Some(0) {
+        if end < entry.len && request.len & 3 != 0 {
             return refuse(Rule::DataLenUnaligned, request.len);
         }
         if entry.grants.len() >= max_r2ts {
             return refuse(Rule::R2tLimit, request.transfer_tag.into());
         }
         entry.granted = end;
-        entry.grants.push_back(Grant { transfer_tag: request.transfer_tag, len: request.len });
+        entry.grants.push(Grant { transfer_tag: request.transfer_tag, len: request.len });
         self.work.push(slot);
         Ok(())
     }
 }
 
+#[cold]
 fn violation(pdu_type: PduType, rule: Rule, found: u32) -> Failure {
     Failure::Violation(ProtocolError::new(pdu_type, rule, found))
 }

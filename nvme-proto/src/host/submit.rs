@@ -14,49 +14,54 @@ impl<R: AsMut<[u8]>, W: AsRef<[u8]>> Host<R, W> {
     ///
     /// # Errors
     /// The command is given back with the reason; see [`SubmitError`].
+    #[inline]
     pub fn submit(&mut self, now: Time, mut command: Command<R, W>) -> Result<CommandId, Refused<R, W>> {
-        let is_keep_alive = command.sqe.opcode == KeepAlive::OPCODE;
-        let (len, in_capsule) = match self.admit(&mut command, is_keep_alive) {
+        let (len, in_capsule) = match self.admit(&mut command) {
             Ok(place) => place,
-            Err(reason) => return Err(Refused { reason, command: Box::new(command) }),
+            Err(reason) => return Err(refused(reason, command)),
         };
         let Some(slot) = self.free.pop() else {
-            let reason = SubmitError::Full { depth: self.config.depth };
-            return Err(Refused { reason, command: Box::new(command) });
+            return Err(refused(SubmitError::Full { depth: self.config.depth }, command));
         };
+        let clear = self.is_clear();
         let Some(entry) = self.slots.get_mut(usize::from(slot)) else {
             // The free list holds slots only.
-            return Err(Refused { reason: SubmitError::Ended, command: Box::new(command) });
+            return Err(refused(SubmitError::Ended, command));
         };
         let Command { mut sqe, data, watch, .. } = command;
-        let wire = next_id(entry.wire, self.slot_bits, slot);
+        let wire = next_id(entry.wire, self.slot_mask, slot);
         sqe.cid = wire;
         sqe.flags = sqe.flags.with_psdt(Psdt::SGL);
-        sqe.sgl = match (&data, in_capsule) {
-            (Data::None, _) => Sgl::no_data(),
-            (_, true) => Sgl::in_capsule(len),
-            (_, false) => Sgl::transport(len),
-        };
-        entry.start(wire, sqe, data, len, in_capsule);
-        self.work.push(slot);
-        if let (Watch::TimeOut, Some(timeout)) = (watch, self.config.command_timeout) {
-            self.deadlines.add(slot, now.after(timeout));
+        sqe.sgl = if in_capsule { Sgl::in_capsule(len) } else { Sgl::transport(len) };
+        entry.start(wire, data, len, in_capsule);
+        if watch == Watch::TimeOut {
+            self.deadlines.add(slot, now.after_millis(self.patience));
         }
         if let Some((keep_alive, due)) = &mut self.keep_alive
             && keep_alive.counts(sqe.opcode)
         {
             *due = now.after(keep_alive.interval());
         }
+        let sent = match &self.agreed {
+            Some(agreed) if clear => entry.send_capsule(slot, &sqe, agreed, &mut self.outbox),
+            _ => false,
+        };
+        if !sent {
+            entry.sqe = sqe;
+            self.work.push(slot);
+        }
         Ok(CommandId { slot, wire })
     }
 
     /// Whether a command can be taken: the length of its data, and whether they go into the capsule.
-    fn admit(&self, command: &mut Command<R, W>, is_keep_alive: bool) -> Result<(u32, bool), SubmitError> {
+    #[inline(always)]
+    fn admit(&self, command: &mut Command<R, W>) -> Result<(u32, bool), SubmitError> {
         if !matches!(self.phase, Phase::Handshake | Phase::Ready) || self.ended {
             return Err(SubmitError::Ended);
         }
-        let kept = usize::from(self.keep_alive.is_some() && !is_keep_alive && self.config.depth > 1);
-        if self.free.len() <= kept {
+        let is_kept =
+            self.keep_alive.is_some() && command.sqe.opcode != KeepAlive::OPCODE && self.config.depth > 1;
+        if self.free.len() <= usize::from(is_kept) {
             return Err(SubmitError::Full { depth: self.config.depth });
         }
         let direction = command.sqe.direction();
@@ -101,10 +106,16 @@ impl<R: AsMut<[u8]>, W: AsRef<[u8]>> Host<R, W> {
     }
 }
 
+/// Gives a command back.
+#[cold]
+fn refused<R, W>(reason: SubmitError, command: Command<R, W>) -> Refused<R, W> {
+    Refused { reason, command: Box::new(command) }
+}
+
 /// The identifier of a slot's next command: the generation goes up by one. FFFFh is not used.
-fn next_id(last: u16, slot_bits: u32, slot: u16) -> u16 {
-    let step = 1_u16.checked_shl(slot_bits).unwrap_or(0);
-    match last.wrapping_add(step) {
+#[inline]
+fn next_id(last: u16, slot_mask: u16, slot: u16) -> u16 {
+    match last.wrapping_add(slot_mask).wrapping_add(1) {
         u16::MAX => slot,
         next => next,
     }
@@ -122,7 +133,7 @@ mod tests {
             while seen.insert(id) {
                 assert!(id != u16::MAX);
                 assert_eq!(u32::from(id) & ((1 << bits) - 1), u32::from(slot) & ((1 << bits) - 1));
-                id = next_id(id, bits, slot);
+                id = next_id(id, ((1_u32 << bits) - 1) as u16, slot);
             }
             let all =
                 (1_usize << (16 - bits)) - usize::from(slot.checked_add(1).is_some_and(|n| n == 1 << bits));

@@ -5,7 +5,8 @@ use alloc::vec;
 
 use super::Ring;
 use crate::digest::{Digests, crc32c};
-use crate::pdu::{Flags, Format, PduHeader};
+use crate::pdu::{CapsuleCmd, Flags, Format, PduHeader};
+use crate::sqe::Sqe;
 
 /// Bytes in front of the data of any PDU (header, digest, padding), and behind them. The longest are those of a capsule with a header digest
 /// (76 bytes) and data aligned to 72 bytes.
@@ -13,10 +14,10 @@ const HEAD_MAX: usize = 144;
 const DIGEST_LEN: usize = 4;
 /// The largest PDU without lent data: a terminate request, 24 bytes and up to 128 of the header it is about.
 const TERM_MAX: usize = 152;
-/// Parts a PDU has at most: head, data, digest.
-const PARTS: usize = 3;
+/// What has to be free for one more PDU: its own room, and that of a terminate request.
+const RESERVE: usize = TERM_MAX + HEAD_MAX + DIGEST_LEN;
 
-/// PDUs that wait for the socket, as parts.
+/// PDUs that wait for the socket.
 ///
 /// Heads and digests are encoded into an arena of a fixed size. Neighbours in the arena are lent as one chunk, so a batch of PDUs without
 /// data is one chunk, and PDUs with data take two chunks each.
@@ -25,23 +26,46 @@ pub(crate) struct Outbox {
     arena: Box<[u8]>,
     /// End of what is used of the arena.
     end: usize,
-    parts: Ring<Part>,
-    /// Bytes of the first part that are sent.
+    /// Where `end` may be at most for one more PDU.
+    end_max: usize,
+    queue: Ring<Queued>,
+    /// PDUs that may be queued at most for one more.
+    queue_max: usize,
+    /// Bytes of the PDU in front that are sent.
     sent: usize,
-    /// The PDU in front is sent in part.
-    begun: bool,
+    /// PDUs that were ever queued, and how many of them the caller has seen.
+    pushed: u64,
+    given: u64,
 }
 
-/// Bytes that are sent in one piece.
+/// A PDU: its head in the arena, its data in the buffer of a slot, the digest of the data behind the head in the arena.
 #[derive(Debug, Clone, Copy, Default)]
-struct Part {
-    /// The slot whose buffer has them; `None`: the arena does.
+struct Queued {
+    /// Where the head begins.
+    at: usize,
+    /// Bytes in the arena: head, and digest of the data if there is one.
+    in_arena: usize,
+    has_digest: bool,
+    /// The slot whose buffer has the data; `None`: no data.
     slot: Option<u16>,
-    /// The PDU ends here.
-    last: bool,
-    /// The first of them.
+    /// The first byte of the data in that buffer, and their length.
     from: usize,
-    len: usize,
+    data: usize,
+}
+
+impl Queued {
+    /// Bytes of the whole PDU.
+    #[inline]
+    fn len(&self) -> usize {
+        self.in_arena.wrapping_add(self.data)
+    }
+
+    /// Where the head ends in the arena.
+    #[inline]
+    fn head_end(&self) -> usize {
+        let digest = if self.has_digest { DIGEST_LEN } else { 0 };
+        self.at.wrapping_add(self.in_arena.wrapping_sub(digest))
+    }
 }
 
 /// Data that a PDU takes from the buffer of a slot.
@@ -61,7 +85,7 @@ impl Lent {
         let from = usize::try_from(from).ok()?;
         let len = usize::try_from(len).ok()?;
         let piece = bytes.get(from..)?.get(..len)?;
-        let digest = digests.data.then(|| crc32c(piece));
+        let digest = if digests.data { Some(crc32c(piece)) } else { None };
         Some(Self { slot, from, len, digest })
     }
 }
@@ -71,49 +95,81 @@ impl Outbox {
     pub(crate) fn new(pdus: usize) -> Self {
         let pdus = pdus.max(1);
         let arena = pdus.saturating_mul(HEAD_MAX + DIGEST_LEN).saturating_add(TERM_MAX);
+        // Most heads are less than half as long as the longest.
+        let queue: Ring<Queued> = Ring::new(pdus.saturating_add(1).saturating_mul(2));
         Self {
+            end_max: arena.saturating_sub(RESERVE),
             arena: vec![0; arena].into_boxed_slice(),
             end: 0,
-            parts: Ring::new(pdus.saturating_add(1).saturating_mul(PARTS)),
+            queue_max: queue.room().saturating_sub(2),
+            queue,
             sent: 0,
-            begun: false,
+            pushed: 0,
+            given: 0,
         }
     }
 
     /// Whether one more PDU fits; room for a terminate request is kept back.
     #[inline]
     pub(crate) fn has_room(&mut self) -> bool {
-        if self.free() < TERM_MAX + HEAD_MAX + DIGEST_LEN {
+        if self.end > self.end_max {
             self.compact();
         }
-        self.free() >= TERM_MAX + HEAD_MAX + DIGEST_LEN
-            && self.parts.len().saturating_add(2 * PARTS) <= self.parts.room()
+        self.end <= self.end_max && self.queue.len() <= self.queue_max
     }
 
     #[inline]
     pub(crate) fn is_empty(&self) -> bool {
-        self.parts.is_empty()
+        self.queue.is_empty()
     }
 
     /// Adds a PDU in `format`. `false`: there was no room (or the header does not fit the data), and nothing was added.
-    pub(crate) fn push_pdu<H: PduHeader>(
-        &mut self,
-        mut header: H,
-        format: Format,
-        data: Option<Lent>,
-    ) -> bool {
-        let len = u32::try_from(data.map_or(0, |data| data.len)).unwrap_or(u32::MAX);
-        if format.apply(&mut header, len).is_err() {
-            return false;
+    #[inline(always)]
+    pub(crate) fn push_pdu<H: PduHeader>(&mut self, header: H, format: Format, data: Option<Lent>) -> bool {
+        if format == Format::PLAIN {
+            // Most of what there is to decide is decided by the compiler then.
+            self.encode(header, Format::PLAIN, data)
+        } else {
+            self.push_formatted(header, format, data)
         }
+    }
+
+    /// Adds a command capsule in `format`, as [`push_pdu`](Self::push_pdu) would.
+    #[inline(always)]
+    pub(crate) fn push_command(&mut self, sqe: &Sqe, format: Format, data: Option<Lent>) -> bool {
+        if format != Format::PLAIN {
+            return self.push_formatted(CapsuleCmd::new(sqe.encode()), format, data);
+        }
+        let len = u32::try_from(data.map_or(0, |data| data.len)).unwrap_or(u32::MAX);
+        let Some(common) = CapsuleCmd::plain(len) else { return false };
+        // Straight to its place: 64 bytes are worth not being copied twice.
+        let Some(head) = self.head(CapsuleCmd::LEN, data) else { return false };
+        if let Some((front, entry)) = head.split_first_chunk_mut()
+            && let Some(entry) = entry.first_chunk_mut()
+        {
+            *front = common;
+            *entry = sqe.encode();
+        }
+        true
+    }
+
+    #[inline(never)]
+    fn push_formatted<H: PduHeader>(&mut self, header: H, format: Format, data: Option<Lent>) -> bool {
+        self.encode(header, format, data)
+    }
+
+    #[inline(always)]
+    fn encode<H: PduHeader>(&mut self, mut header: H, format: Format, data: Option<Lent>) -> bool {
+        let len = u32::try_from(data.map_or(0, |data| data.len)).unwrap_or(u32::MAX);
+        let Ok(envelope) = format.envelope(&header, len) else { return false };
+        *header.envelope_mut() = envelope;
         let encoded = header.to_bytes();
         let encoded = encoded.as_ref();
-        let envelope = header.envelope();
         let has_digest = envelope.flags.contains(Flags::HDGSTF);
-        let end = encoded.len().saturating_add(if has_digest { DIGEST_LEN } else { 0 });
+        let end = encoded.len().wrapping_add(if has_digest { DIGEST_LEN } else { 0 });
         // Without data PDO is 0.
         let head_len = end.max(usize::from(envelope.data_offset));
-        let Some((head, at)) = self.head(head_len, data) else { return false };
+        let Some(head) = self.head(head_len, data) else { return false };
         let Some((header, behind)) = head.split_at_mut_checked(encoded.len()) else { return false };
         header.copy_from_slice(encoded);
         if !behind.is_empty() {
@@ -122,46 +178,64 @@ impl Outbox {
                 *digest = crc32c(encoded).to_le_bytes();
             }
         }
-        self.parts(at, head_len, data);
         true
     }
 
     /// Adds a PDU: its head, and its data if it has any. `false`: there was no room, and nothing was added.
     pub(crate) fn push(&mut self, head: &[u8], data: Option<Lent>) -> bool {
-        let Some((room, at)) = self.head(head.len(), data) else { return false };
+        let Some(room) = self.head(head.len(), data) else { return false };
         room.copy_from_slice(head);
-        self.parts(at, head.len(), data);
         true
     }
 
-    /// Room for the head of a PDU, with the digest of its data written behind it, and where that is.
-    #[inline]
-    fn head(&mut self, len: usize, data: Option<Lent>) -> Option<(&mut [u8], usize)> {
+    /// Adds a PDU whose head is still to be written, which is lent for that; the digest of its data is written behind it.
+    #[inline(always)]
+    fn head(&mut self, len: usize, data: Option<Lent>) -> Option<&mut [u8]> {
         let digest = data.and_then(|data| data.digest);
-        let need = len.saturating_add(if digest.is_some() { DIGEST_LEN } else { 0 });
-        if self.free() < need {
+        // Both are at most 152.
+        let in_arena = len.wrapping_add(if digest.is_some() { DIGEST_LEN } else { 0 });
+        if self.arena.len().wrapping_sub(self.end) < in_arena {
             self.compact();
         }
+        if self.queue.len() == self.queue.room() {
+            return None;
+        }
         let at = self.end;
-        let (head, behind) = self.arena.get_mut(at..)?.get_mut(..need)?.split_at_mut_checked(len)?;
+        let end = at.wrapping_add(in_arena);
+        let room = self.arena.get_mut(at..end)?;
+        let (head, behind) = room.split_at_mut_checked(len)?;
         if let (Some(digest), Some(behind)) = (digest, behind.first_chunk_mut()) {
             *behind = digest.to_le_bytes();
         }
-        self.end = at.saturating_add(need);
-        Some((head, at))
+        self.end = end;
+        self.pushed = self.pushed.wrapping_add(1);
+        self.queue.push(Queued {
+            at,
+            in_arena,
+            has_digest: digest.is_some(),
+            slot: data.map(|data| data.slot),
+            from: data.map_or(0, |data| data.from),
+            data: data.map_or(0, |data| data.len),
+        });
+        Some(head)
     }
 
-    /// The parts of a PDU whose head is at `at`.
+    /// The number of the PDU that was queued last.
     #[inline]
-    fn parts(&mut self, at: usize, len: usize, data: Option<Lent>) {
-        self.parts.push(Part { slot: None, last: data.is_none(), from: at, len });
-        let Some(data) = data else { return };
-        let last = data.digest.is_none();
-        self.parts.push(Part { slot: Some(data.slot), last, from: data.from, len: data.len });
-        if !last {
-            let from = at.saturating_add(len);
-            self.parts.push(Part { slot: None, last: true, from, len: DIGEST_LEN });
-        }
+    pub(crate) fn ticket(&self) -> u64 {
+        self.pushed
+    }
+
+    /// The caller sees all that is queued, and may send it.
+    #[inline]
+    pub(crate) fn give(&mut self) {
+        self.given = self.pushed;
+    }
+
+    /// Whether the PDU with this number may have been sent: the peer cannot know of it before.
+    #[inline]
+    pub(crate) fn is_given(&self, ticket: u64) -> bool {
+        ticket <= self.given
     }
 
     /// The bytes to send, in order, in as few pieces as can be. `data` finds a slot's buffer.
@@ -169,118 +243,114 @@ impl Outbox {
     where
         F: Fn(u16) -> &'a [u8] + 'a,
     {
-        let mut number = 0_usize;
-        let mut skip = self.sent;
+        let mut rest = Rest::of(self.queue.front(), self.sent);
         core::iter::from_fn(move || {
-            let part = self.parts.get(number)?;
-            number = number.saturating_add(1);
-            let from = part.from.saturating_add(core::mem::take(&mut skip));
-            let mut end = part.from.saturating_add(part.len);
-            let bytes = match part.slot {
-                Some(slot) => data(slot),
-                None => {
-                    while let Some(next) = self.parts.get(number)
-                        && next.slot.is_none()
-                        && next.from == end
-                    {
-                        end = end.saturating_add(next.len);
-                        number = number.saturating_add(1);
-                    }
-                    &self.arena
+            if let Some((slot, from, len)) = rest.piece.take() {
+                return Some(part_of(data(slot), from, len));
+            }
+            // Heads and digests up to the next data: they are neighbours.
+            let start = rest.at;
+            let mut end = self.end;
+            while let Some(pdu) = self.queue.get(rest.number) {
+                rest.number = rest.number.wrapping_add(1);
+                if let Some(slot) = pdu.slot {
+                    end = pdu.head_end();
+                    rest.piece = Some((slot, pdu.from, pdu.data));
+                    break;
                 }
-            };
-            Some(part_of(bytes, from, end.saturating_sub(from)))
+            }
+            rest.at = end;
+            (start < end).then(|| part_of(&self.arena, start, end.wrapping_sub(start)))
         })
     }
 
     /// `n` bytes were sent. `released` is told of each slot whose data a PDU has done with.
     #[inline]
     pub(crate) fn sent(&mut self, n: usize, mut released: impl FnMut(u16)) {
-        self.sent = self.sent.saturating_add(n);
-        while let Some(part) = self.parts.front().copied() {
-            if self.sent < part.len {
-                self.begun |= self.sent > 0;
+        let mut sent = self.sent.saturating_add(n);
+        while let Some(front) = self.queue.front() {
+            let (len, slot) = (front.len(), front.slot);
+            if sent < len {
+                self.sent = sent;
                 return;
             }
-            self.sent = self.sent.saturating_sub(part.len);
-            self.take_front(&mut released);
-        }
-        // More than there was to send: nothing to count it against.
-        self.sent = 0;
-    }
-
-    /// Drops every PDU of which no byte was sent. One that was begun has to be ended, or the peer could not tell where the next begins.
-    pub(crate) fn keep_begun(&mut self, mut released: impl FnMut(u16)) {
-        let begun = self.begun_parts();
-        while self.parts.len() > begun {
-            let Some(part) = self.parts.pop_last() else { break };
-            if let Some(slot) = part.slot {
+            sent = sent.wrapping_sub(len);
+            self.queue.pop();
+            if let Some(slot) = slot {
                 released(slot);
             }
         }
-        let ends = self.in_arena().map(|part| part.from.saturating_add(part.len));
-        self.end = ends.max().unwrap_or(0);
-    }
-
-    /// Drops everything.
-    pub(crate) fn clear(&mut self, mut released: impl FnMut(u16)) {
-        while !self.parts.is_empty() {
-            self.take_front(&mut released);
-        }
+        // More than there was to send: nothing to count it against.
         self.sent = 0;
         self.end = 0;
     }
 
-    /// Parts of the PDU in front if a byte of it was sent, else none.
-    fn begun_parts(&self) -> usize {
-        if !self.begun {
-            return 0;
+    /// Drops every PDU of which no byte was sent. One that was begun has to be ended, or the peer could not tell where the next begins.
+    pub(crate) fn keep_begun(&mut self, mut released: impl FnMut(u16)) {
+        let begun = usize::from(self.sent > 0);
+        while self.queue.len() > begun
+            && let Some(pdu) = self.queue.pop_last()
+        {
+            if let Some(slot) = pdu.slot {
+                released(slot);
+            }
         }
-        self.parts.iter().position(|part| part.last).map_or(0, |at| at.saturating_add(1))
+        self.end = self.queue.front().map_or(0, |pdu| pdu.at.saturating_add(pdu.in_arena));
     }
 
-    #[inline]
-    fn take_front(&mut self, released: &mut impl FnMut(u16)) {
-        let Some(part) = self.parts.pop() else { return };
-        self.begun = !part.last;
-        if let Some(slot) = part.slot {
-            released(slot);
-        }
-        if self.parts.is_empty() {
-            self.end = 0;
-        }
-    }
-
-    /// The parts in the arena.
-    fn in_arena(&self) -> impl Iterator<Item = &Part> {
-        self.parts.iter().filter(|part| part.slot.is_none())
-    }
-
-    #[inline]
-    fn free(&self) -> usize {
-        self.arena.len().saturating_sub(self.end)
+    /// Drops everything.
+    pub(crate) fn clear(&mut self, released: impl FnMut(u16)) {
+        self.sent(usize::MAX, released);
     }
 
     /// Moves what is not sent to the beginning of the arena.
     #[cold]
     fn compact(&mut self) {
-        let start = self.in_arena().next().map_or(self.end, |part| part.from);
+        let start = self.queue.front().map_or(self.end, |pdu| pdu.at);
         if start == 0 || start > self.end {
             return;
         }
         self.arena.copy_within(start..self.end, 0);
-        for number in 0..self.parts.len() {
-            if let Some(part) = self.parts.get_mut(number)
-                && part.slot.is_none()
-            {
-                part.from = part.from.saturating_sub(start);
+        for number in 0..self.queue.len() {
+            if let Some(pdu) = self.queue.get_mut(number) {
+                pdu.at = pdu.at.saturating_sub(start);
             }
         }
         self.end = self.end.saturating_sub(start);
     }
 }
 
+/// What [`Outbox::chunks`] has not given yet.
+struct Rest {
+    /// The first byte in the arena.
+    at: usize,
+    /// The data in front of that.
+    piece: Option<(u16, usize, usize)>,
+    /// The PDU whose head comes next, counted from the front.
+    number: usize,
+}
+
+impl Rest {
+    /// All but `sent` bytes of the PDU in front.
+    #[inline]
+    fn of(front: Option<&Queued>, sent: usize) -> Self {
+        let Some(front) = front else { return Self { at: 0, piece: None, number: 0 } };
+        let head_end = front.head_end();
+        let head = head_end.saturating_sub(front.at);
+        match (front.slot, sent.checked_sub(head)) {
+            (Some(slot), Some(sent)) => {
+                let (from, len) = (front.from.saturating_add(sent), front.data.saturating_sub(sent));
+                let piece = (len > 0).then_some((slot, from, len));
+                let at = head_end.saturating_add(sent.saturating_sub(front.data));
+                Self { at, piece, number: 1 }
+            }
+            _ => Self { at: front.at.saturating_add(sent), piece: None, number: 0 },
+        }
+    }
+}
+
 /// `len` bytes from `from` on, fewer when there are fewer.
+#[inline]
 fn part_of(bytes: &[u8], from: usize, len: usize) -> &[u8] {
     let rest = bytes.get(from..).unwrap_or_default();
     rest.get(..len).unwrap_or(rest)
@@ -330,7 +400,7 @@ mod tests {
             outbox.sent(cut, |slot| released.push(slot));
             assert_eq!(chunks(&outbox).concat(), &all[cut..]);
             outbox.sent(all.len() - cut, |slot| released.push(slot));
-            assert!(outbox.is_empty() && !outbox.begun && outbox.end == 0);
+            assert_eq!((outbox.is_empty(), outbox.sent, outbox.end), (true, 0, 0));
             assert_eq!(released, [3, 3]);
         }
     }
@@ -356,14 +426,14 @@ mod tests {
             assert!(outbox.push(b"tttttttt", None));
             assert_eq!(chunks(&outbox).concat(), [&all[cut..end], b"tttttttt"].concat());
             outbox.sent(usize::MAX, |_| released += 1);
-            assert_eq!((released, outbox.begun), (2, false));
+            assert_eq!((released, outbox.sent), (2, 0));
         }
     }
 
     #[test]
     fn every_alignment_has_room_for_its_padding() {
         use crate::DataAlignment;
-        use crate::pdu::{CapsuleCmd, CommonHeader};
+        use crate::pdu::CommonHeader;
         let mut longest = 0;
         for (field, dgst) in (0..32).flat_map(|field| [(field, 0), (field, 3)]) {
             let digests = Digests::from_dgst(dgst);
@@ -383,7 +453,7 @@ mod tests {
     #[test]
     fn the_arena_never_grows_and_goes_round() {
         let mut outbox = Outbox::new(4);
-        let (size, parts) = (outbox.arena.len(), outbox.parts.room());
+        let (size, room) = (outbox.arena.len(), outbox.queue.room());
         let mut queued = 0_u32;
         let mut sent = Vec::new();
         for round in 0_u32..1000 {
@@ -398,7 +468,7 @@ mod tests {
             sent.extend_from_slice(&bytes[..take.min(bytes.len())]);
             outbox.sent(take.min(bytes.len()), |_| {});
         }
-        assert_eq!((outbox.arena.len(), outbox.parts.room()), (size, parts));
+        assert_eq!((outbox.arena.len(), outbox.queue.room()), (size, room));
         for (want, head) in (0_u32..).zip(sent.chunks_exact(HEAD_MAX)) {
             assert_eq!(head[..4], want.to_le_bytes());
         }

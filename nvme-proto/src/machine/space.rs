@@ -50,8 +50,9 @@ impl Direct {
     #[inline]
     pub(crate) fn received(&mut self, n: usize) -> usize {
         let placed = n.min(self.missing);
-        self.from = self.from.saturating_add(placed);
-        self.missing = self.missing.saturating_sub(placed);
+        // Within the buffer, which has that many more.
+        self.from = self.from.wrapping_add(placed);
+        self.missing = self.missing.wrapping_sub(placed);
         placed
     }
 }

@@ -43,6 +43,12 @@ impl Time {
         Self(self.0.saturating_add(wait.as_secs().saturating_mul(1000)).saturating_add(millis))
     }
 
+    /// The moment this many milliseconds later.
+    #[inline]
+    pub(crate) const fn after_millis(self, millis: u64) -> Self {
+        Self(self.0.saturating_add(millis))
+    }
+
     /// How long after `earlier` this is; zero when it is not after it.
     #[must_use]
     pub const fn since(self, earlier: Self) -> Duration {

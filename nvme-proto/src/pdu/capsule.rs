@@ -36,6 +36,17 @@ impl CapsuleCmd {
         Self { envelope: Envelope::plain(PduType::CapsuleCmd, 0), sqe }
     }
 
+    /// The common header of a capsule without digests and padding; `None` with more data than PLEN can tell.
+    #[inline]
+    pub(crate) fn plain(data_len: u32) -> Option<[u8; 8]> {
+        data_len.checked_add(72)?;
+        let mut envelope = Envelope::plain(PduType::CapsuleCmd, data_len);
+        if data_len > 0 {
+            envelope.data_offset = 72;
+        }
+        Some(envelope.common(PduType::CapsuleCmd).encode())
+    }
+
     /// Checks a header like [`decode`](Self::decode) does and lends the submission queue entry from it, for whoever needs but a few of its
     /// fields.
     ///

@@ -1,7 +1,7 @@
 //! How PDUs are laid out: digests, and where data start.
 
 use super::alignment::DataAlignment;
-use super::common::Shape;
+use super::common::{Envelope, Shape};
 use super::flags::Flags;
 use super::header::PduHeader;
 use super::kind::{DataRule, PduType};
@@ -29,6 +29,13 @@ impl Format {
     /// The header and that many data do not make a PDU.
     #[inline]
     pub fn apply<H: PduHeader>(&self, header: &mut H, len: u32) -> Result<(), EncodeError> {
+        *header.envelope_mut() = self.envelope(header, len)?;
+        Ok(())
+    }
+
+    /// FLAGS, PDO and PLEN of `header` as [`apply`](Self::apply) sets them.
+    #[inline(always)]
+    pub(crate) fn envelope<H: PduHeader>(&self, header: &H, len: u32) -> Result<Envelope, EncodeError> {
         let pdu_type = header.pdu_type();
         let too_long = EncodeError::TooLong { pdu_type, len };
         let rule = pdu_type.data_rule();
@@ -59,11 +66,7 @@ impl Format {
             around = around.saturating_add(4);
         }
         let pdu_len = around.checked_add(len).ok_or(too_long)?;
-        let envelope = header.envelope_mut();
-        envelope.flags = flags;
-        envelope.data_offset = data_offset;
-        envelope.pdu_len = pdu_len;
-        Ok(())
+        Ok(Envelope { flags, data_offset, pdu_len })
     }
 }
 

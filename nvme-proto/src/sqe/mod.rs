@@ -28,6 +28,8 @@ use crate::sgl::Sgl;
 /// Source: NVMe Base 2.0 section 3.3.3.1, kernel `include/linux/nvme.h: struct nvme_common_command`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+// In memory as on the wire, so that a little-endian machine takes it apart and puts it together by copying it.
+#[repr(C)]
 pub struct Sqe {
     /// Opcode; which command it is depends on the queue.
     #[doc(alias = "OPC")]
