@@ -120,7 +120,7 @@ pub(crate) async fn command(
     sqe: Sqe,
     data: Payload,
 ) -> Result<Finished, ConnectError> {
-    let request = Request { sqe, data, watch: Watch::TimeOut, effect: Effect::Nothing };
+    let request = Request { command: sqe, data, watch: Watch::TimeOut, effect: Effect::Nothing };
     let finished = core.admin.submit_first(request).await;
     match finished.result {
         Ok(_) => Ok(finished),

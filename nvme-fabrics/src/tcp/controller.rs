@@ -177,7 +177,7 @@ impl Controller {
             Transfer::Read(len) => Payload::Read(ReadBuffer::zeroed(len)),
             Transfer::Write(bytes) => Payload::Write(bytes),
         };
-        let request = Request { sqe, data, watch: Watched::TimeOut, effect };
+        let request = Request { command: sqe, data, watch: Watched::TimeOut, effect };
         let finished = self.core().execute(on, request).await?;
         let cqe = finished.result.unwrap_or_else(|_| Cqe::success(0));
         Ok(Answer { cqe, data: finished.into_bytes() })

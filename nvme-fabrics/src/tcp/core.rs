@@ -20,7 +20,7 @@ use tokio::time::Instant;
 use super::connect::Settings;
 use super::error::{CommandError, CommandName, ConnectError};
 use super::events::EventBox;
-use super::queue::{Effect, Fault, Finished, Op, Payload, Queue, Reports, Request};
+use super::queue::{Effect, Fault, Finished, Op, Payload, Queue, Reports, Request, ToSqe};
 use super::spread;
 use super::state::{Cause, State};
 use crate::options::FastIoFail;
@@ -115,12 +115,12 @@ impl Core {
 
     /// Executes a command, again after a reconnect where that is allowed.
     #[inline]
-    pub(crate) fn execute(&self, on: On, request: Request) -> Execute<'_> {
+    pub(crate) fn execute<C: ToSqe>(&self, on: On, request: Request<C>) -> Execute<'_, C> {
         let had_data = !matches!(request.data, Data::None);
         match self.queue(on) {
             Some(queue) => Execute { core: self, on, had_data, op: Some(queue.submit(request)), again: None },
             None => {
-                let failure = self.failure(on, &request.sqe, Fault::Down, false, request.data);
+                let failure = self.failure(on, &request.command.to_sqe(), Fault::Down, false, request.data);
                 let again: Again<'_> = Box::pin(std::future::ready(Err(failure)));
                 Execute { core: self, on, had_data, op: None, again: Some(again) }
             }
@@ -149,7 +149,7 @@ impl Core {
                 Some(queue) => queue,
                 None => return Err(self.failure(on, &sqe, Fault::Down, false, finished.data)),
             };
-            finished = queue.submit(Request { sqe, data: finished.data, watch, effect }).await;
+            finished = queue.submit(Request { command: sqe, data: finished.data, watch, effect }).await;
         }
     }
 
@@ -329,11 +329,11 @@ impl Core {
 /// A command that is executed once, or again where that is allowed. It may be dropped at any time.
 ///
 /// Not an `async fn`, since nearly all commands succeed at once: what is there for the others is made when one of them fails.
-pub(crate) struct Execute<'c> {
+pub(crate) struct Execute<'c, C = Sqe> {
     core: &'c Core,
     on: On,
     had_data: bool,
-    op: Option<Op<'c>>,
+    op: Option<Op<'c, C>>,
     again: Option<Again<'c>>,
 }
 
@@ -348,18 +348,19 @@ struct Attempt {
     had_data: bool,
 }
 
-impl<'c> Execute<'c> {
+impl<'c, C: ToSqe> Execute<'c, C> {
     #[cold]
     fn fail(&mut self, finished: Finished, cx: &mut Context<'_>) -> Poll<Result<Finished, Failure>> {
         let Some(op) = self.op.take() else { return Poll::Pending };
-        let &Request { sqe, watch, effect, .. } = op.request();
-        let attempt = Attempt { sqe, watch, effect, had_data: self.had_data };
+        let Request { command, watch, effect, .. } = op.request();
+        let (watch, effect) = (*watch, *effect);
+        let attempt = Attempt { sqe: command.to_sqe(), watch, effect, had_data: self.had_data };
         let again: Again<'c> = Box::pin(self.core.execute_again(self.on, op.queue(), attempt, finished));
         self.again.insert(again).as_mut().poll(cx)
     }
 }
 
-impl Future for Execute<'_> {
+impl<C: ToSqe + Unpin> Future for Execute<'_, C> {
     type Output = Result<Finished, Failure>;
 
     #[inline]

@@ -177,7 +177,8 @@ async fn events(core: &Core) {
     let most = usize::from(details.identify.async_event_limit()).saturating_add(1).min(EVENT_REQUESTS);
     let request = || {
         let sqe = AsyncEventRequest::default().to_sqe();
-        let request = Request { sqe, data: Payload::None, watch: Watch::Never, effect: Effect::Nothing };
+        let request =
+            Request { command: sqe, data: Payload::None, watch: Watch::Never, effect: Effect::Nothing };
         core.admin.submit_first(request)
     };
     let mut requests: Vec<Op<'_>> = (0..most).map(|_| request()).collect();
@@ -213,7 +214,8 @@ async fn time_outs(core: &Core) -> u16 {
             return 0; // what is to abort others is stuck itself
         }
         let sqe = Abort::new(late.queue, late.wire).to_sqe();
-        let request = Request { sqe, data: Payload::None, watch: Watch::TimeOut, effect: Effect::Nothing };
+        let request =
+            Request { command: sqe, data: Payload::None, watch: Watch::TimeOut, effect: Effect::Nothing };
         let until = Instant::now() + core.settings.command_timeout;
         let abort = core.admin.submit_first(request);
         if tokio::time::timeout_at(until, abort).await.is_err() {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::error::IoError;
 use super::geometry::Geometry;
-use super::memory::Pages;
+use super::memory::{Block, Pages};
 use super::op::{Deallocate, Durability, Extent, IoOp};
 
 /// Storage with functions that return when they are done. [`Inline`](super::Inline) or [`Threads`](super::Threads) make a
@@ -80,6 +80,8 @@ enum Owner {
     Any(Arc<dyn AsRef<[u8]> + Send + Sync>),
     /// A page of a disk in memory.
     Page(Arc<Pages>, usize),
+    /// A chunk of a disk in memory.
+    Block(Arc<Block>),
 }
 
 impl Lent {
@@ -89,16 +91,22 @@ impl Lent {
         Self { owner: Owner::Any(owner), from, len }
     }
 
+    pub(super) const fn of_block(block: Arc<Block>, from: usize, len: usize) -> Self {
+        Self { owner: Owner::Block(block), from, len }
+    }
+
     pub(super) const fn of_page(pages: Arc<Pages>, page: usize, from: usize, len: usize) -> Self {
         Self { owner: Owner::Page(pages, page), from, len }
     }
 }
 
 impl AsRef<[u8]> for Lent {
+    #[inline]
     fn as_ref(&self) -> &[u8] {
         let owner: &[u8] = match &self.owner {
             Owner::Any(owner) => (**owner).as_ref(),
             Owner::Page(pages, page) => pages.page(*page),
+            Owner::Block(block) => &**block,
         };
         owner.get(self.from..).and_then(|owner| owner.get(..self.len)).unwrap_or_default()
     }

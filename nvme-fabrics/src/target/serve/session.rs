@@ -154,6 +154,14 @@ impl Session {
                 self.progress = self.progress.wrapping_add(1);
                 let (tag, outcome) = match event {
                     Event::Command(Incoming { tag, sqe, data, .. }) => {
+                        // What storage lends needs no memory, waits for none, and is answered at once.
+                        if matches!(data, CommandData::Transfer { .. })
+                            && self.mailbox.current() == Order::Serve
+                            && let Some(lent) = self.queue.lend(now, &sqe)
+                        {
+                            self.lent(machine, tag, lent);
+                            continue;
+                        }
                         (tag, self.command(now, tag, &sqe, data))
                     }
                     Event::Fetched { tag, buffer } => (tag, self.fetched(now, tag, buffer)),
@@ -269,10 +277,6 @@ impl Session {
                 self.answered_here(tag, answer, data)
             }
             CommandData::Transfer { len } => {
-                // What is lent needs no memory, and waits for none.
-                if let Some(lent) = self.queue.lend(now, sqe) {
-                    return self.lent(lent);
-                }
                 if self.waiting.is_empty()
                     && let Some(buffer) = self.buffer(len)
                 {
@@ -382,10 +386,14 @@ impl Session {
     }
 
     /// Storage has lent the data of a read.
-    fn lent(&mut self, lent: Lent) -> Outcome {
+    #[inline]
+    fn lent(&mut self, machine: &mut Machine, tag: Tag, lent: Lent) {
         let bytes = u64::try_from(lent.as_ref().len()).unwrap_or(u64::MAX);
         self.counts.bytes_read = self.counts.bytes_read.saturating_add(bytes);
-        Outcome::Data(Outgoing::Lent(lent), Reply::success())
+        match machine.respond_with_data(tag, Outgoing::Lent(lent), Reply::success()) {
+            Ok(()) => self.counts.commands = self.counts.commands.saturating_add(1),
+            Err(refused) => self.refused(machine, tag, refused.reason),
+        }
     }
 
     /// Has storage do a command.
@@ -451,10 +459,18 @@ impl Session {
         };
         match refused {
             None => self.counts.commands = self.counts.commands.saturating_add(1),
+            Some(reason) => self.refused(machine, tag, reason),
+        }
+    }
+
+    /// The machine did not take an answer.
+    #[cold]
+    fn refused(&mut self, machine: &mut Machine, tag: Tag, reason: AnswerError) {
+        match reason {
             // The connection has failed meanwhile.
-            Some(AnswerError::Over) => {}
+            AnswerError::Over => {}
             // The host said one thing in the opcode and another in the command.
-            Some(_) => {
+            _ => {
                 let _ = machine.respond(tag, Reply::failed(Status::INVALID_FIELD.with_dnr()));
             }
         }

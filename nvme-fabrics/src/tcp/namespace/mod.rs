@@ -12,7 +12,6 @@ use bytes::Bytes;
 use nvme_proto::Nsid;
 use nvme_proto::host::Watch as Watched;
 use nvme_proto::identify::{Cns, IdentifyCommand, IdentifyNamespace};
-use nvme_proto::sqe::Sqe;
 
 pub use maintain::{BlockRange, Deallocate};
 pub use reservation::Reservations;
@@ -21,7 +20,7 @@ pub use write::Durability;
 use super::controller::Controller;
 use super::core::{Execute, Failure, On};
 use super::error::CommandError;
-use super::queue::{Effect, Payload, Request};
+use super::queue::{Effect, Payload, Request, ToSqe};
 
 /// A namespace of a controller: a disk of blocks. Copies are handles to the same one.
 ///
@@ -132,8 +131,8 @@ impl Namespace {
 
     /// An I/O command of this namespace.
     #[inline]
-    fn command(&self, sqe: Sqe, data: Payload, effect: Effect) -> Execute<'_> {
-        let request = Request { sqe, data, watch: Watched::TimeOut, effect };
+    fn command<C: ToSqe>(&self, command: C, data: Payload, effect: Effect) -> Execute<'_, C> {
+        let request = Request { command, data, watch: Watched::TimeOut, effect };
         self.controller.core().execute(On::Io, request)
     }
 

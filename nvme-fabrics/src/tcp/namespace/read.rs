@@ -1,14 +1,16 @@
 //! Reading.
 
 use bytes::{Bytes, BytesMut};
+use nvme_proto::Nsid;
 use nvme_proto::command::io::Read;
 use nvme_proto::host::Data;
+use nvme_proto::sqe::Sqe;
 
 use super::super::buffer::ReadBuffer;
 use super::super::core::Execute;
 use super::super::error::{CommandError, CommandName, FailedRead};
 use super::super::join::in_order;
-use super::super::queue::{Effect, Finished, Payload};
+use super::super::queue::{Effect, Finished, Payload, ToSqe};
 use super::pieces::{Piece, Pieces};
 use super::{Failure, Namespace};
 
@@ -142,9 +144,8 @@ impl Namespace {
 
     /// One command.
     #[inline]
-    fn read_piece(&self, piece: Piece, buffer: ReadBuffer) -> Execute<'_> {
-        let sqe = Read::new(self.shape.nsid.get(), piece.lba, piece.blocks_less_one()).to_sqe();
-        self.command(sqe, Payload::Read(buffer), Effect::Nothing)
+    fn read_piece(&self, piece: Piece, buffer: ReadBuffer) -> Execute<'_, ReadOf> {
+        self.command(ReadOf { nsid: self.shape.nsid, piece }, Payload::Read(buffer), Effect::Nothing)
     }
 
     /// Several commands at a time into pieces of one memory, which is put together again.
@@ -202,7 +203,22 @@ impl Namespace {
     }
 }
 
+/// A read command, in short.
+#[derive(Debug, Clone, Copy)]
+struct ReadOf {
+    nsid: Nsid,
+    piece: Piece,
+}
+
+impl ToSqe for ReadOf {
+    #[inline]
+    fn to_sqe(&self) -> Sqe {
+        Read::new(self.nsid.get(), self.piece.lba, self.piece.blocks_less_one()).to_sqe()
+    }
+}
+
 /// The caller's buffer.
+#[inline]
 fn given_back<B: 'static>(buffer: ReadBuffer, error: Option<CommandError>) -> Result<B, FailedRead<B>> {
     let buffer = buffer.into_caller();
     match (buffer, error) {

@@ -265,12 +265,12 @@ impl Work {
             host.set_keep_alive(now, Some(keep_alive));
         }
         while host.outstanding() < self.usable
-            && let Some((entry, Request { sqe, data, watch, effect })) = shared.table.take()
+            && let Some((entry, Request { command, data, watch, effect })) = shared.table.take()
         {
             if let Data::Read(buffer) = &data {
                 self.bulk = buffer.len() >= BULK;
             }
-            let mut command = Command::new(sqe);
+            let mut command = Command::new(command);
             command.data = data;
             command.watch = watch;
             match host.submit(now, command) {

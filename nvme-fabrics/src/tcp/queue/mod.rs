@@ -26,7 +26,7 @@ use nvme_proto::machine::KeepAlive;
 pub(crate) use driver::{HostMachine, QueueDriver};
 pub(crate) use op::Op;
 pub(crate) use report::{Lost, Reports, TimedOut};
-pub(crate) use table::{Effect, Fault, Finished, Payload, Request};
+pub(crate) use table::{Effect, Fault, Finished, Payload, Request, ToSqe};
 
 use table::Table;
 
@@ -68,7 +68,8 @@ impl Queue {
     }
 
     /// Submits a command when the future is polled first.
-    pub(crate) const fn submit(&self, request: Request) -> Op<'_> {
+    #[inline]
+    pub(crate) const fn submit<C: ToSqe>(&self, request: Request<C>) -> Op<'_, C> {
         Op::new(self, request, false)
     }
 

@@ -5,14 +5,16 @@ use std::pin::Pin;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 
-use super::{Fault, Finished, Queue, Request};
+use nvme_proto::sqe::Sqe;
+
+use super::{Fault, Finished, Queue, Request, ToSqe};
 
 /// A command that is submitted when it is polled first, and ready when it is over. It may be dropped at any time.
 #[derive(Debug)]
-pub(crate) struct Op<'q> {
+pub(crate) struct Op<'q, C = Sqe> {
     queue: &'q Queue,
     /// What is submitted. Its data go into the table.
-    request: Request,
+    request: Request<C>,
     /// It goes ahead while the controller is being set up.
     first: bool,
     stage: Stage,
@@ -29,9 +31,9 @@ enum Stage {
     Over,
 }
 
-impl<'q> Op<'q> {
+impl<'q, C: ToSqe> Op<'q, C> {
     #[inline]
-    pub(super) const fn new(queue: &'q Queue, request: Request, first: bool) -> Self {
+    pub(super) const fn new(queue: &'q Queue, request: Request<C>, first: bool) -> Self {
         Self { queue, request, first, stage: Stage::New, entry: 0 }
     }
 
@@ -41,7 +43,7 @@ impl<'q> Op<'q> {
     }
 
     /// What was submitted, without its data.
-    pub(crate) const fn request(&self) -> &Request {
+    pub(crate) const fn request(&self) -> &Request<C> {
         &self.request
     }
 
@@ -73,7 +75,7 @@ impl<'q> Op<'q> {
     }
 }
 
-impl Future for Op<'_> {
+impl<C: ToSqe + Unpin> Future for Op<'_, C> {
     type Output = Finished;
 
     #[inline]
@@ -92,7 +94,7 @@ impl Future for Op<'_> {
     }
 }
 
-impl Drop for Op<'_> {
+impl<C> Drop for Op<'_, C> {
     fn drop(&mut self) {
         if self.stage == Stage::Running {
             // A statement of its own: the lock is free again when what comes back is dropped.

@@ -12,11 +12,25 @@ use super::super::buffer::ReadBuffer;
 
 /// A command to be submitted.
 #[derive(Debug)]
-pub(crate) struct Request {
-    pub(crate) sqe: Sqe,
+pub(crate) struct Request<C = Sqe> {
+    pub(crate) command: C,
     pub(crate) data: Payload,
     pub(crate) watch: Watch,
     pub(crate) effect: Effect,
+}
+
+/// What the entry of a command is made of when it goes into the table. Futures are moved about before they are polled, and most commands have
+/// much less to say than the 64 bytes they become.
+pub(crate) trait ToSqe: Copy + Send {
+    /// The entry.
+    fn to_sqe(&self) -> Sqe;
+}
+
+impl ToSqe for Sqe {
+    #[inline]
+    fn to_sqe(&self) -> Sqe {
+        *self
+    }
 }
 
 /// What a command may do that is not undone when it is executed twice, or late.
@@ -147,7 +161,7 @@ impl Table {
 
     /// Adds a command behind those that wait. Its data are taken.
     #[inline]
-    pub(crate) fn add(&mut self, request: &mut Request, waker: Waker) -> u32 {
+    pub(crate) fn add<C: ToSqe>(&mut self, request: &mut Request<C>, waker: Waker) -> u32 {
         let index = self.free.pop().unwrap_or_else(|| self.grow());
         let before = self.waiting.last;
         if let Some(entry) = self.entry(index) {
@@ -155,7 +169,7 @@ impl Table {
             (entry.effect, entry.watch) = (request.effect, request.watch);
             (entry.wire, entry.before, entry.after) = (0, before, NONE);
             entry.waker = Some(waker);
-            entry.sqe = request.sqe;
+            entry.sqe = request.command.to_sqe();
             entry.data = std::mem::take(&mut request.data);
         }
         match self.entry(before) {
@@ -197,7 +211,7 @@ impl Table {
         let entry = self.entry(index)?;
         entry.stage = Stage::Issued;
         let (watch, effect) = (entry.watch, entry.effect);
-        Some((index, Request { sqe: entry.sqe, data: std::mem::take(&mut entry.data), watch, effect }))
+        Some((index, Request { command: entry.sqe, data: std::mem::take(&mut entry.data), watch, effect }))
     }
 
     /// The command taken last has this identifier on the wire.
@@ -338,7 +352,7 @@ mod tests {
     fn request(number: u32) -> Request {
         let mut sqe = Sqe::new(2);
         sqe.cdw10 = number;
-        Request { sqe, data: Payload::None, watch: Watch::TimeOut, effect: Effect::Nothing }
+        Request { command: sqe, data: Payload::None, watch: Watch::TimeOut, effect: Effect::Nothing }
     }
 
     fn add(table: &mut Table, number: u32) -> u32 {
@@ -358,7 +372,7 @@ mod tests {
         }
         assert_eq!(table.waiting(), 5);
         let taken: Vec<u32> =
-            std::iter::from_fn(|| table.take()).map(|(_, request)| request.sqe.cdw10).collect();
+            std::iter::from_fn(|| table.take()).map(|(_, request)| request.command.cdw10).collect();
         assert_eq!(taken, [1, 2, 4, 5, 6]);
         assert_eq!(table.waiting(), 0);
     }

@@ -1,10 +1,12 @@
 //! A disk in memory.
 
+mod chunk;
+mod hash;
+
 use std::collections::HashMap;
 use std::fmt;
-use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use super::Backend;
 use super::error::IoError;
@@ -12,13 +14,17 @@ use super::geometry::{BlockSize, Geometry};
 use super::io::Io;
 use super::op::{Deallocate, Durability, Extent};
 use super::store::{BlockStore, Lent};
+use chunk::Chunk;
+use hash::Key;
+
+pub(super) use chunk::{Block, Pages};
 
 /// A disk in memory. Memory is taken in pages of 4 KiB when they are written for the first time, and given back by discards; what was never
 /// written reads as zeros. So a disk of many terabytes costs nothing until it is used.
 ///
 /// Pages are spread over 64 locks: readers of a page never wait for each other, and writers rarely for anybody. Reads within a page are
-/// [lent](BlockStore::lend) and not copied; a page that is written meanwhile is replaced by another one, so that what was read
-/// stays what it was.
+/// [lent](BlockStore::lend) and not copied, and so are those within 256 KiB all of which were written; a page that is written meanwhile is
+/// replaced by another one, so that what was read stays what it was.
 ///
 /// ```
 /// use nvme_fabrics::target::backend::{BlockSize, BlockStore, Durability, Memory};
@@ -40,71 +46,10 @@ pub struct Memory {
 /// The chunks of one lock, by their number.
 type Shard = HashMap<u64, Chunk, Key>;
 
-/// Hashes chunk numbers, which hosts choose, with a key that they do not know; a fraction of the time of the usual hasher.
-#[derive(Clone, Copy)]
-struct Key(u64);
-
-/// A chunk number on its way to its hash.
-struct Hash(u64);
-
-impl Key {
-    fn new() -> Self {
-        Self(RandomState::new().hash_one(0_u8) | 1)
-    }
-}
-
-impl BuildHasher for Key {
-    type Hasher = Hash;
-
-    fn build_hasher(&self) -> Hash {
-        Hash(self.0)
-    }
-}
-
-impl Hasher for Hash {
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.write_u64(u64::from(*byte));
-        }
-    }
-
-    /// Both halves of a product, so that every bit of the number and of the key reaches every bit of the hash.
-    fn write_u64(&mut self, number: u64) {
-        let product = u128::from(number ^ self.0).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835);
-        self.0 = (product as u64) ^ ((product >> 64) as u64);
-    }
-
-    fn finish(&self) -> u64 {
-        self.0
-    }
-}
-
-/// 64 pages. Counted as a whole: lending counts the chunk, whose counter is in the cache, and does not touch the page, whose would not
-/// be. That miss was a tenth to a fifth of all time at queue depth 32.
-type Chunk = Arc<Pages>;
-
-/// The pages of a chunk, as far as they were written.
-#[derive(Clone)]
-pub(super) struct Pages([Option<Arc<Page>>; CHUNK_PAGES]);
-
-type Page = [u8; PAGE_LEN];
-
-impl Pages {
-    fn new() -> Chunk {
-        Arc::new(Self([const { None }; CHUNK_PAGES]))
-    }
-
-    /// A page; empty if it was not written.
-    pub(super) fn page(&self, number: usize) -> &[u8] {
-        self.0.get(number).and_then(Option::as_deref).map_or(&[], |page| page)
-    }
-}
-
-const PAGE: u64 = 4096;
-const PAGE_LEN: usize = 4096;
-const CHUNK_PAGES: usize = 64;
 /// Bytes of a chunk.
-const CHUNK: u64 = 64 * PAGE;
+const CHUNK: u64 = 256 << 10;
+const _: () = assert!(CHUNK == chunk::LEN as u64);
+const PAGE: u64 = 4096;
 const SHARDS: u64 = 64;
 
 /// A size that a disk cannot have.
@@ -158,7 +103,7 @@ impl Memory {
                 write(shard).retain(|number, chunk| {
                     let stays = *number < first;
                     if !stays {
-                        Arc::make_mut(chunk).0.iter_mut().for_each(|page| self.free(page));
+                        self.recount(chunk.held(), 0);
                     }
                     stays
                 });
@@ -184,9 +129,13 @@ impl Memory {
         self.pages.load(Ordering::Relaxed).saturating_mul(PAGE)
     }
 
-    fn free(&self, page: &mut Option<Arc<Page>>) {
-        if page.take().is_some() {
-            self.pages.fetch_sub(1, Ordering::Relaxed);
+    /// A chunk has so many pages now.
+    fn recount(&self, before: usize, after: usize) {
+        let pages = |count| u64::try_from(count).unwrap_or(u64::MAX);
+        if after >= before {
+            self.pages.fetch_add(pages(after).saturating_sub(pages(before)), Ordering::Relaxed);
+        } else {
+            self.pages.fetch_sub(pages(before).saturating_sub(pages(after)), Ordering::Relaxed);
         }
     }
 
@@ -195,22 +144,6 @@ impl Memory {
         match end {
             Some(end) if end <= self.bytes.load(Ordering::Relaxed) => Ok(()),
             _ => Err(IoError::OutOfRange),
-        }
-    }
-
-    /// Writes to a page; one that is lent stays as it is, and gets a successor.
-    fn put(&self, page: &mut Option<Arc<Page>>, piece: &Piece, data: &[u8]) {
-        match (&mut *page, data.first_chunk()) {
-            (Some(known), Some(whole)) if piece.len == PAGE_LEN => match Arc::get_mut(known) {
-                Some(page) => *page = *whole,
-                None => *known = Arc::new(*whole),
-            },
-            (Some(known), _) => piece.of_mut(known).copy_from_slice(data),
-            (None, _) => {
-                let new = page.insert(Arc::new([0; PAGE_LEN]));
-                piece.of_mut(new).copy_from_slice(data);
-                self.pages.fetch_add(1, Ordering::Relaxed);
-            }
         }
     }
 
@@ -235,15 +168,10 @@ impl Memory {
             {
                 let mut shard = write(shard);
                 if let Some(chunk) = shard.get_mut(&number) {
-                    let chunk = Arc::make_mut(chunk);
-                    for piece in pieces(at, next) {
-                        match chunk.0.get_mut(piece.page) {
-                            Some(Some(page)) if piece.len < PAGE_LEN => piece.of_mut(page).fill(0),
-                            Some(page) => self.free(page),
-                            None => {}
-                        }
-                    }
-                    if chunk.0.iter().all(Option::is_none) {
+                    let before = chunk.held();
+                    chunk.forget(within(at), within_len(at, next));
+                    self.recount(before, chunk.held());
+                    if chunk.held() == 0 {
                         shard.remove(&number);
                     }
                 }
@@ -253,41 +181,14 @@ impl Memory {
     }
 }
 
-/// A part of a page.
-struct Piece {
-    /// Which of its chunk.
-    page: usize,
-    from: usize,
-    len: usize,
+/// Where byte `at` is in its chunk.
+fn within(at: u64) -> usize {
+    usize::try_from(at % CHUNK).unwrap_or(chunk::LEN)
 }
 
-impl Piece {
-    fn of<'a>(&self, page: &'a [u8]) -> &'a [u8] {
-        page.get(self.from..).and_then(|page| page.get(..self.len)).unwrap_or_default()
-    }
-
-    /// Of a page that nobody has been lent, or of a copy of it.
-    fn of_mut<'a>(&self, page: &'a mut Arc<Page>) -> &'a mut [u8] {
-        let page = Arc::make_mut(page);
-        page.get_mut(self.from..).and_then(|page| page.get_mut(..self.len)).unwrap_or_default()
-    }
-}
-
-/// The pieces of bytes `at` to `end`, which are in one chunk.
-fn pieces(mut at: u64, end: u64) -> impl Iterator<Item = Piece> {
-    std::iter::from_fn(move || {
-        if at >= end {
-            return None;
-        }
-        let next = (at / PAGE).saturating_add(1).saturating_mul(PAGE).min(end);
-        let piece = Piece {
-            page: usize::try_from(at % CHUNK / PAGE).ok()?,
-            from: usize::try_from(at % PAGE).ok()?,
-            len: usize::try_from(next.saturating_sub(at)).ok()?,
-        };
-        at = next;
-        Some(piece)
-    })
+/// Bytes `at` to `end`, which are in one chunk.
+fn within_len(at: u64, end: u64) -> usize {
+    usize::try_from(end.saturating_sub(at)).unwrap_or(0)
 }
 
 /// The end of the chunk of byte `at`, or `end` before it.
@@ -322,17 +223,13 @@ impl BlockStore for Memory {
         let end = at.saturating_add(u64::try_from(to.len()).unwrap_or(u64::MAX));
         while at < end {
             let (number, next) = (at / CHUNK, chunk_end(at, end));
-            let shard = read(self.shard(number)?);
-            let chunk = shard.get(&number);
-            for piece in pieces(at, next) {
-                let (now, later) =
-                    std::mem::take(&mut to).split_at_mut_checked(piece.len).unwrap_or_default();
-                match chunk.and_then(|chunk| chunk.0.get(piece.page)?.as_deref()) {
-                    Some(page) => now.copy_from_slice(piece.of(page)),
-                    None => now.fill(0),
-                }
-                to = later;
+            let (now, later) =
+                std::mem::take(&mut to).split_at_mut_checked(within_len(at, next)).unwrap_or_default();
+            match read(self.shard(number)?).get(&number) {
+                Some(chunk) => chunk.read(within(at), now),
+                None => now.fill(0),
             }
+            to = later;
             at = next;
         }
         Ok(())
@@ -340,16 +237,12 @@ impl BlockStore for Memory {
 
     fn lend(&self, at: u64, len: usize) -> Option<Lent> {
         self.check(at, len).ok()?;
-        let from = usize::try_from(at % PAGE).ok()?;
-        if len > PAGE_LEN.saturating_sub(from) {
+        let from = within(at);
+        if len > chunk::LEN.saturating_sub(from) {
             return None;
         }
         let number = at / CHUNK;
-        let page = usize::try_from(at % CHUNK / PAGE).ok()?;
-        let shard = read(self.shard(number).ok()?);
-        let chunk = shard.get(&number)?;
-        chunk.0.get(page)?.as_ref()?;
-        Some(Lent::of_page(Arc::clone(chunk), page, from, len))
+        read(self.shard(number).ok()?).get(&number)?.lend(from, len)
     }
 
     fn write_at(&self, mut at: u64, mut data: &[u8], _: Durability) -> Result<(), IoError> {
@@ -360,14 +253,12 @@ impl BlockStore for Memory {
             let mut shard = write(self.shard(number)?);
             // Once more, since the disk may have been made smaller meanwhile: what is stored behind its end would come back later.
             self.check(at, usize::try_from(next.saturating_sub(at)).unwrap_or(usize::MAX))?;
-            let chunk = Arc::make_mut(shard.entry(number).or_insert_with(Pages::new));
-            for piece in pieces(at, next) {
-                let (now, later) = data.split_at_checked(piece.len).unwrap_or_default();
-                if let Some(page) = chunk.0.get_mut(piece.page) {
-                    self.put(page, &piece, now);
-                }
-                data = later;
-            }
+            let chunk = shard.entry(number).or_insert_with(Chunk::new);
+            let (now, later) = data.split_at_checked(within_len(at, next)).unwrap_or_default();
+            let before = chunk.held();
+            chunk.write(within(at), now);
+            self.recount(before, chunk.held());
+            data = later;
             at = next;
         }
         Ok(())
@@ -446,7 +337,7 @@ mod tests {
                     assert!(data == model[range], "turn {turn}: {len} bytes at {at}");
                 }
             }
-            let pages = |shard| read(shard).values().flat_map(|chunk| chunk.0.iter().flatten()).count();
+            let pages = |shard| read(shard).values().map(Chunk::held).sum::<usize>();
             let pages: usize = disk.shards.iter().map(pages).sum();
             assert_eq!(disk.allocated(), u64::try_from(pages).unwrap() * PAGE);
         }
