@@ -115,6 +115,28 @@ type Values = &'static [(&'static str, &'static [&'static str])];
 
 const BOOLS: &[&str] = &["1", "0", "1", "0", "yes", "off", "2", " 1"];
 
+/// Not secrets of anyone.
+const KEYS: &[&str] = &[
+    "DHHC-1:00:ia6zGodOr4SEG0Zzaw398rpY0wqipUWj4jWjUh4HWUz6aQ2n:",
+    "DHHC-1:03:short:\n",
+    "DHHC-1:3:short  ",
+    "DHHC-1:04:x:",
+    " DHHC-1:00:x:",
+    "DHHC-1:x",
+    "key",
+    "\n",
+    "",
+    "\0",
+];
+
+const HOST: Values = &[
+    ("dhchap_key", KEYS),
+    ("dhchap_ctrl_key", KEYS),
+    ("dhchap_hash", &["hmac(sha256)", "hmac(sha384)\n", "hmac(sha512)x", "sha256", "hmac(md5)", ""]),
+    ("dhchap_dhgroup", &["null", "ffdhe2048\n", "ffdhe8192x", "ffdhe1024", "none"]),
+    ("dhchap_nosuch", &["1"]),
+];
+
 const SUBSYSTEM: Values = &[
     ("attr_allow_any_host", BOOLS),
     ("attr_model", &["Model", "a b", "two\nlines", "\t", "0123456789012345678901234567890123456789x"]),
@@ -130,6 +152,8 @@ const SUBSYSTEM: Values = &[
     ("passthru/device_path", &["/dev/ram0", "/dev/nothing"]),
     ("passthru/enable", BOOLS),
     ("passthru/clear_ids", &["0", "3", "x"]),
+    ("passthru/admin_timeout", &["0", "100", "0x10", "-1", "4294967296", "x"]),
+    ("passthru/io_timeout", &["0", "30\n", "010", "+5", " 1", ""]),
 ];
 
 const NAMESPACE: Values = &[
@@ -197,6 +221,7 @@ impl Operation {
             Self::Write(format!("{dir}/{name}"), value)
         };
         let write = [
+            set(&host, pick(HOST)),
             set(&subsystem, pick(SUBSYSTEM)),
             set(&namespace, pick(NAMESPACE)),
             set(&port, pick(PORT)),
@@ -204,7 +229,7 @@ impl Operation {
         ];
         let object = [&host, &subsystem, &port, &namespace, &namespace, &referral, &group];
         let object = object[usize::from(choices.below(7))].clone();
-        match choices.below(24) {
+        match choices.below(26) {
             0..=4 => Self::Mkdir(object),
             5 | 6 => Self::Rmdir(object),
             7 | 8 => {
@@ -227,11 +252,12 @@ impl Operation {
                 Self::Rmdir(kept[usize::from(choices.below(4))].to_owned())
             }
             n => {
-                let [subsystem, namespace, port, referral] = write;
+                let [host, subsystem, namespace, port, referral] = write;
                 match n {
                     16 | 17 => subsystem,
                     18..=20 => namespace,
                     21 | 22 => port,
+                    23 | 24 => host,
                     _ => referral,
                 }
             }

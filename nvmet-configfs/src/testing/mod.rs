@@ -4,6 +4,7 @@
 
 mod agree;
 mod attributes;
+mod failures;
 #[cfg(feature = "serde")]
 mod files;
 mod mistakes;
@@ -17,6 +18,7 @@ use specs::{Controller, spec};
 
 pub use agree::{Disagreement, agree};
 pub use attributes::attributes;
+pub use failures::every_failure_on;
 #[cfg(feature = "serde")]
 pub use files::{files, saved};
 pub use mistakes::{Mistake, mistakes};
