@@ -9,8 +9,11 @@ use nvme_examples::target::{dot, files};
 use nvme_examples::{cli, host, tree};
 use nvme_proto::{HostNqn, IpTraddr, Nsid, SubsysNqn};
 use nvmet_configfs::kernel::{self, Module, Roots};
-use nvmet_configfs::{DevicePath, HostAccess, OsTree, PortId, TargetSpec, observe, preflight};
-use serde_json::json;
+use nvmet_configfs::{
+    Attribute, DevicePath, HostAccess, OsTree, PortId, Presence, Support, TargetSpec, observe, preflight,
+    sessions,
+};
+use serde_json::{Value, json};
 
 /// Configure this machine's kernel as an NVMe over TCP target.
 #[derive(Parser)]
@@ -207,6 +210,7 @@ fn check(args: &Args) -> cli::Outcome {
             "possible": report.is_ready_for(Module::NvmetTcp),
             "modules": report.modules.iter().map(|(m, s)| (m.to_string(), s.to_string().into()))
                 .collect::<serde_json::Map<_, _>>(),
+            "attributes": attributes(&report.attributes),
             "problems": problems,
         }));
     }
@@ -220,9 +224,33 @@ fn check(args: &Args) -> cli::Outcome {
     Ok(cli::print(&text)?)
 }
 
+/// Each attribute with whether this kernel has it; null where that shows only inside an object, and there is none.
+fn attributes(support: &Support) -> Vec<Value> {
+    let has = |presence| match presence {
+        Presence::Yes => Some(true),
+        Presence::No => Some(false),
+        _ => None,
+    };
+    let one = |(attribute, presence): (&Attribute, _)| json!({"object": format!("{:?}", attribute.owner), "name": attribute.name, "has": has(presence)});
+    support.iter().map(one).collect()
+}
+
 fn show(args: &Args) -> cli::Outcome {
     let observed = observe(&open(args)?)?;
-    if args.json { cli::print_json(&tree::json(&observed)) } else { Ok(cli::print(&tree::text(&observed))?) }
+    // Few kernels tell who is connected, and only of the real tree.
+    let list = if args.root.is_none() { sessions::open().ok() } else { None };
+    let connected = list.map(|list| sessions::sessions(&list)).transpose()?;
+    if args.json {
+        let mut value = tree::json(&observed);
+        value["connected"] =
+            connected.map(|all| all.iter().map(ToString::to_string).collect::<Vec<_>>()).into();
+        return cli::print_json(&value);
+    }
+    let mut text = tree::text(&observed);
+    for session in connected.iter().flatten() {
+        text.push_str(&format!("connected: {session}\n"));
+    }
+    Ok(cli::print(&text)?)
 }
 
 fn create(args: &Args, create: &Create) -> cli::Outcome {
