@@ -22,6 +22,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![deny(unsafe_code)]
 
+pub mod config;
 pub mod discovery;
 #[cfg(all(feature = "tokio", feature = "soft-target"))]
 #[cfg_attr(docsrs, doc(cfg(all(feature = "tokio", feature = "soft-target"))))]
@@ -49,13 +50,15 @@ pub mod why_connect_fails;
 pub use discovery::{DiscoverError, connect_all, discover};
 pub use discovery::{Discovered, DiscoveryController, DiscoveryRequest};
 pub use identity::{HostIdentity, IdentityError, IdentityFiles, IdentitySource, Saved, Sourced};
+pub use kernel::connect::{
+    ConnectError, ConnectErrorKind, Connected, Settled, Stage, Unfinished, WithinError, connect_with,
+};
 #[cfg(target_os = "linux")]
-pub use kernel::connect::connect;
-pub use kernel::connect::{ConnectError, ConnectErrorKind, Connected, Stage, connect_with};
+pub use kernel::connect::{connect, connect_within};
 pub use kernel::device::{DeviceError, DeviceOp, FabricsDevice, OptionList, OsDevice};
 pub use kernel::disconnect::{
-    DeleteFailure, DisconnectError, DisconnectPlan, Disconnected, Force, InUse, Selector, disconnect,
-    plan_disconnect,
+    AddressSelector, DeleteFailure, DisconnectError, DisconnectPlan, Disconnected, Force, InUse, Selector,
+    disconnect, plan_disconnect,
 };
 #[cfg(target_os = "linux")]
 pub use kernel::ensure::ensure_paths;

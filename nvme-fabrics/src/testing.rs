@@ -42,6 +42,18 @@ pub fn soft_target(data: &[u8]) {
     crate::target::exercise::commands(data);
 }
 
+/// Checks the readers of configuration files against one input, as each of the formats.
+///
+/// * Nothing panics, whatever the bytes are, and every fault has a place in the text.
+/// * What is wanted cannot change what the kernel reads in an option string.
+/// * Written as `nvme-fabrics.conf`, it is wanted again.
+///
+/// # Panics
+/// When the property does not hold.
+pub fn config(data: &[u8]) {
+    crate::config::exercise::text(&String::from_utf8_lossy(data));
+}
+
 /// How the kernel reads an option string: names, and values where there are some. Written from the kernel's grammar and not from the
 /// code that makes the strings, so that each checks the other.
 ///

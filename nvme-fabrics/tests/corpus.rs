@@ -25,6 +25,11 @@ fn keys_text() {
     replay("keys_text", nvme_fabrics::testing::keys);
 }
 
+#[test]
+fn fabrics_config() {
+    replay("fabrics_config", nvme_fabrics::testing::config);
+}
+
 #[cfg(feature = "soft-target")]
 #[test]
 fn soft_target() {

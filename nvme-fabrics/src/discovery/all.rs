@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, VecDeque};
 
 use super::select::{Decision, SkipReason, decide};
 use super::{Discovered, DiscoveryRequest};
+use crate::config::Exclusions;
 use crate::kernel::connect::{ConnectError, Connected};
 use crate::kernel::errno::Errno;
 use crate::kernel::names::ControllerName;
@@ -25,6 +26,7 @@ pub struct ConnectAll {
     referrals: Referrals,
     services: usize,
     entries: usize,
+    exclusions: Exclusions,
 }
 
 impl Default for ConnectAll {
@@ -36,23 +38,35 @@ impl Default for ConnectAll {
 impl ConnectAll {
     /// Referrals are followed, to at most 64 discovery services and 4096 entries.
     pub const fn new() -> Self {
-        Self { referrals: Referrals::Follow, services: 64, entries: 4096 }
+        Self { referrals: Referrals::Follow, services: 64, entries: 4096, exclusions: Exclusions::none() }
     }
 
     /// Whether referrals are followed.
-    pub const fn referrals(mut self, referrals: Referrals) -> Self {
+    pub fn referrals(mut self, referrals: Referrals) -> Self {
         self.referrals = referrals;
         self
     }
 
     /// The most discovery services to ask, the first one included.
-    pub const fn services(mut self, services: usize) -> Self {
+    pub fn services(mut self, services: usize) -> Self {
         self.services = services;
         self
     }
 
+    /// What is left alone, be it a subsystem or a referral: see [`Exclusions`]. Nothing unless this is called; programs that decide by themselves what to
+    /// connect, and not what a person names, give [`Exclusions::system`].
+    pub fn exclusions(mut self, exclusions: Exclusions) -> Self {
+        self.exclusions = exclusions;
+        self
+    }
+
+    #[cfg(target_os = "linux")]
+    pub(crate) fn exclusions_ref(&self) -> &Exclusions {
+        &self.exclusions
+    }
+
     /// The most entries to look at, over all services. What is beyond is reported as [`SkipReason::Bound`].
-    pub const fn entries(mut self, entries: usize) -> Self {
+    pub fn entries(mut self, entries: usize) -> Self {
         self.entries = entries;
         self
     }
@@ -181,7 +195,7 @@ fn run<E>(
                 let decision = match decide(record, &request) {
                     _ if all.entries.len() >= how.entries => Decision::Skip(SkipReason::Bound),
                     Decision::Connect(o) if !seen.insert(place(&o)) => Decision::Skip(SkipReason::Repeated),
-                    other => other,
+                    other => unless_excluded(other, &how.exclusions),
                 };
                 let what = match &decision {
                     Decision::Connect(options) => options.to_string(),
@@ -219,6 +233,18 @@ fn run<E>(
         all.pages.push(Page { request, result });
     }
     all
+}
+
+fn unless_excluded(decision: Decision, exclusions: &Exclusions) -> Decision {
+    let options = match &decision {
+        Decision::Connect(options) => options,
+        Decision::Refer(request) => request.options(),
+        Decision::Skip(_) => return decision,
+    };
+    match exclusions.find(options) {
+        Some(exclusion) => Decision::Skip(SkipReason::Excluded(exclusion.to_string())),
+        None => decision,
+    }
 }
 
 fn one(
@@ -388,6 +414,22 @@ mod tests {
         let (all, _, wrote) = go(&[("192.0.2.1", many)], &ConnectAll::new().entries(4));
         assert_eq!((wrote.len(), all.entries.len()), (4, 5));
         assert!(!all.is_complete());
+    }
+
+    #[test]
+    fn what_is_excluded_is_left_alone_be_it_a_subsystem_or_a_service() {
+        let mut exclusions = Exclusions::none();
+        let text = "[exclusions]\nexclusion = nqn=two\nexclusion = traddr=192.0.2.9\n";
+        exclusions.read(std::path::Path::new("x"), text);
+        let log = vec![sub("one"), sub("two"), refer("192.0.2.9")];
+        let (all, asked, wrote) = go(&[("192.0.2.1", log)], &ConnectAll::new().exclusions(exclusions));
+        assert_eq!((asked.len(), wrote.len()), (1, 1));
+        assert!(
+            words(&all)[1].contains("`nqn=two`") && words(&all)[2].contains("192.0.2.9"),
+            "{:?}",
+            words(&all)
+        );
+        assert!(all.is_complete());
     }
 
     #[test]

@@ -55,6 +55,8 @@ pub enum SkipReason {
     Repeated,
     /// The bound on what is followed is reached.
     Bound,
+    /// The administrator does not want it: the entry of the [exclusions](crate::config::Exclusions).
+    Excluded(String),
 }
 
 impl fmt::Display for SkipReason {
@@ -72,6 +74,7 @@ impl fmt::Display for SkipReason {
             Self::Option(error) => write!(f, "{error}"),
             Self::Repeated => f.write_str("the same path as before"),
             Self::Bound => f.write_str("beyond the bound on referrals"),
+            Self::Excluded(entry) => write!(f, "excluded by {entry}"),
         }
     }
 }

@@ -21,6 +21,7 @@ mod error;
 mod kind;
 mod preflight;
 mod security;
+mod within;
 
 use std::collections::BTreeSet;
 
@@ -30,6 +31,9 @@ pub use error::{ConnectError, Stage};
 pub use kind::ConnectErrorKind;
 use preflight::Looks;
 pub(crate) use preflight::find_same;
+#[cfg(target_os = "linux")]
+pub use within::connect_within;
+pub use within::{Settled, Unfinished, WithinError, connect_within_with};
 
 use super::device::{DeviceOp, FabricsDevice, Reply};
 use super::errno::Errno;
@@ -88,6 +92,9 @@ pub fn connect_with(
         }
     };
 
+    // The kernel makes one controller at a time, so this costs nobody time; and what is logged while it is held is about this connect, where all who
+    // connect by this crate are concerned.
+    let _turn = device.turn();
     log.mark();
     let text = match device.create(options.to_option_string().expose()) {
         Ok(text) => text,

@@ -118,7 +118,9 @@ fn is_duplicate(c: &Controller, options: &ConnectOptions) -> bool {
         _ => false,
     };
     c.transport == options.transport()
-        && c.subsystem_nqn.as_deref() == Some(options.nqn().as_str())
+        && (c.subsystem_nqn.as_deref() == Some(options.nqn().as_str())
+            // A discovery controller shows its own NQN, not the well-known one by which it was asked for.
+            || (options.nqn().is_discovery() && c.is_discovery()))
         && c.host_nqn.as_deref() == Some(host.nqn.as_str())
         && c.host_id.as_deref().is_some_and(|id| id.eq_ignore_ascii_case(&host.id.to_string()))
         && optional(c.address.traddr.as_deref(), traddr)

@@ -42,8 +42,22 @@ pub trait FabricsDevice {
     /// [`DeviceError`] with the error number of the write. Nothing was created then, unless only the reply could not be read.
     fn create(&self, options: &str) -> Result<String, DeviceError>;
 
+    /// Waits until nobody else of this machine connects by way of this crate; others wait until the guard is dropped. Two connects that fail without the log
+    /// naming whose failure it is can be told apart so. A device that cannot be locked gives a guard of nothing.
+    fn turn(&self) -> Turn {
+        Turn::default()
+    }
+
     /// Where the device is, for messages.
     fn path(&self) -> &Path;
+}
+
+/// Held while a connect is made and its messages are read. See [`FabricsDevice::turn`].
+#[derive(Debug, Default)]
+#[must_use = "the turn ends when this is dropped"]
+pub struct Turn {
+    #[cfg(target_os = "linux")]
+    _file: Option<nix::fcntl::Flock<std::fs::File>>,
 }
 
 /// The options that a kernel knows.

@@ -4,7 +4,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
-use super::{DeviceError, DeviceOp, FabricsDevice, OptionList};
+use super::{DeviceError, DeviceOp, FabricsDevice, OptionList, Turn};
 use crate::kernel::errno::Errno;
 
 /// Nothing the device says is longer: the list of a 7.x kernel has 600 bytes.
@@ -77,6 +77,13 @@ impl FabricsDevice for OsDevice {
         read_text(&file).map_err(|source| self.error(DeviceOp::ReadReply, source))
     }
 
+    #[cfg(target_os = "linux")]
+    fn turn(&self) -> Turn {
+        use nix::fcntl::{Flock, FlockArg};
+        let locked = |file| Flock::lock(file, FlockArg::LockExclusive).ok();
+        Turn { _file: OpenOptions::new().read(true).open(&self.path).ok().and_then(locked) }
+    }
+
     fn path(&self) -> &Path {
         &self.path
     }
@@ -102,6 +109,26 @@ mod tests {
         let file = tempfile::NamedTempFile::new().unwrap();
         let error = OsDevice::at(file.path()).option_list().unwrap_err();
         assert!(error.to_string().contains("is a file and no device: remove it"), "{error}");
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn one_has_the_turn_at_a_time() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let device = OsDevice::at(file.path());
+        let turn = device.turn();
+        let (sender, receiver) = std::sync::mpsc::channel();
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                let _turn = OsDevice::at(file.path()).turn();
+                sender.send(()).unwrap();
+            });
+            assert!(receiver.recv_timeout(std::time::Duration::from_millis(50)).is_err());
+            drop(turn);
+            receiver.recv_timeout(std::time::Duration::from_secs(30)).unwrap();
+        });
+        // Without a device there is nothing to wait for.
+        drop(OsDevice::at("/no/such/device").turn());
     }
 
     #[test]

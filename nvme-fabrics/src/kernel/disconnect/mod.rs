@@ -3,6 +3,7 @@
 //! | module | what |
 //! |---|---|
 //! | this | [`Selector`], [`disconnect`] |
+//! | `address` | [`AddressSelector`]: controllers by how they were connected |
 //! | `plan` | [`DisconnectPlan`]: what a selector means right now |
 //! | `in_use` | [`InUse`]: mounts, holders, swap |
 //! | `error` | [`DisconnectError`] |
@@ -13,6 +14,7 @@
 //!
 //! Source: `drivers/nvme/host/sysfs.c: nvme_sysfs_delete`, `core.c: nvme_delete_ctrl_sync`.
 
+mod address;
 mod error;
 mod in_use;
 mod plan;
@@ -26,11 +28,14 @@ use std::time::{Duration, Instant};
 
 use nvme_proto::SubsysNqn;
 
+pub use address::AddressSelector;
 pub use error::{DeleteFailure, DisconnectError};
 pub use in_use::InUse;
 #[cfg(any(test, feature = "testing"))]
 pub(crate) use in_use::unescaped;
 pub use plan::{DisconnectPlan, plan_disconnect};
+
+use crate::config::Owner;
 
 use super::errno::Errno;
 use super::names::{ControllerName, NameError, NamespaceName};
@@ -46,8 +51,21 @@ pub enum Selector {
     Controller(ControllerName),
     /// Every controller that serves this namespace: all paths, and with them all other namespaces that have no further path.
     Namespace(NamespaceName),
+    /// Every controller that was connected like this.
+    Address(AddressSelector),
     /// Every fabrics controller of this machine.
     All,
+    /// Every fabrics controller of this machine that nobody looks after: see [`Registry`](crate::config::Registry).
+    Unowned,
+    /// Every fabrics controller of this machine that this one looks after.
+    OwnedBy(Owner),
+}
+
+impl Selector {
+    /// Whether it is about all controllers of a kind, so that none at all is an answer and no mistake.
+    fn may_be_none(&self) -> bool {
+        matches!(self, Self::All | Self::Unowned | Self::OwnedBy(_))
+    }
 }
 
 impl Selector {
@@ -72,7 +90,10 @@ impl fmt::Display for Selector {
             Self::Subsystem(nqn) => write!(f, "subsystem {nqn}"),
             Self::Controller(name) => write!(f, "controller {name}"),
             Self::Namespace(name) => write!(f, "namespace {name}"),
+            Self::Address(address) => write!(f, "{address}"),
             Self::All => f.write_str("all fabrics controllers"),
+            Self::Unowned => f.write_str("all fabrics controllers without an owner"),
+            Self::OwnedBy(owner) => write!(f, "all controllers of {owner}"),
         }
     }
 }
@@ -94,6 +115,8 @@ pub struct Disconnected {
     pub controllers: Vec<ControllerName>,
     /// Namespaces that went with them.
     pub namespaces: Vec<NamespaceName>,
+    /// Controllers that were left alone since somebody looks after them; with [`Selector::Unowned`] only.
+    pub owned: Vec<(ControllerName, Owner)>,
 }
 
 /// Disconnects what the selector means, and waits until it is gone.
@@ -101,7 +124,8 @@ pub struct Disconnected {
 /// Controllers are removed at the same time, so that several unreachable targets do not add up. Blocks up to `timeout`; a
 /// controller in the middle of a connection attempt can take that long. When the time is up the kernel goes on by itself.
 ///
-/// [`Selector::All`] on a machine without fabrics controllers succeeds with nothing; every other selector that matches nothing is an error.
+/// [`Selector::All`], [`Selector::Unowned`] and [`Selector::OwnedBy`] on a machine without such controllers succeed with nothing; every other selector that matches
+/// nothing is an error.
 ///
 /// # Errors
 /// [`DisconnectError`]. Those of planning leave everything as it was; [`DisconnectError::Incomplete`] lists what is gone and what is not.
@@ -167,7 +191,7 @@ impl DisconnectPlan {
             .extend(waiting.iter().map(|c| DeleteFailure::StillThere { controller: c.name, after: timeout }));
         removed.sort();
         if failed.is_empty() {
-            return Ok(Disconnected { controllers: removed, namespaces: self.namespaces });
+            return Ok(Disconnected { controllers: removed, namespaces: self.namespaces, owned: self.owned });
         }
         failed.sort_by_key(DeleteFailure::controller);
         Err(DisconnectError::Incomplete { removed, failed })
@@ -308,7 +332,7 @@ mod tests {
         let f = Fixture::guide();
         let plan = plan_disconnect(&f.sysfs(), &Selector::All).unwrap();
         f.controller("nvme0", TCP, &[("subsysnqn", "other"), ("delete_controller", "")]);
-        let done = plan.execute(&f.sysfs(), Force::No, SHORT).unwrap();
+        let done = plan.execute(&f.sysfs(), Force::No, LONG).unwrap();
         assert_eq!(done.controllers, [ControllerName::new(0)]);
         assert_eq!(fs::read(f.root().join("sys/class/nvme/nvme0/delete_controller")).unwrap(), b"\n");
     }

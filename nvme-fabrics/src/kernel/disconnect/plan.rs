@@ -4,7 +4,8 @@ use std::fmt;
 
 use super::in_use::{self, InUse};
 use super::{DisconnectError, Selector};
-use crate::kernel::names::NamespaceName;
+use crate::config::{Owner, Registry};
+use crate::kernel::names::{ControllerName, NamespaceName};
 use crate::kernel::sysfs::{AnaState, Controller, Inventory, Namespace, NamespacePath, Subsystem, Sysfs};
 
 /// What would go. Shown line by line through `Display`; done by [`execute`](Self::execute).
@@ -25,6 +26,8 @@ pub struct DisconnectPlan {
     pub stranded: Vec<NamespaceName>,
     /// Uses of the namespaces that go, and of those that are stranded.
     pub in_use: Vec<InUse>,
+    /// Controllers that are left alone since somebody looks after them; with [`Selector::Unowned`] only.
+    pub owned: Vec<(ControllerName, Owner)>,
 }
 
 impl DisconnectPlan {
@@ -38,6 +41,7 @@ impl DisconnectPlan {
             surviving: Vec::new(),
             stranded: Vec::new(),
             in_use: Vec::new(),
+            owned: Vec::new(),
         }
     }
 }
@@ -61,6 +65,9 @@ impl fmt::Display for DisconnectPlan {
         for used in &self.in_use {
             writeln!(f, "  in use: {used}")?;
         }
+        for (controller, owner) in &self.owned {
+            writeln!(f, "  controller {controller} stays: {owner} looks after it")?;
+        }
         Ok(())
     }
 }
@@ -72,8 +79,19 @@ impl fmt::Display for DisconnectPlan {
 /// [`DisconnectError::Scan`] when sysfs cannot be read.
 pub fn plan_disconnect(sysfs: &Sysfs, selector: &Selector) -> Result<DisconnectPlan, DisconnectError> {
     let inventory = Inventory::scan_quietly(sysfs)?;
+    let registry = Registry::of(sysfs);
+    let fabrics = || inventory.controllers().map(|(_, c)| c).filter(|c| c.is_fabrics());
     let matched: Vec<&Controller> = match selector {
-        Selector::All => inventory.controllers().map(|(_, c)| c).filter(|c| c.is_fabrics()).collect(),
+        Selector::All => fabrics().collect(),
+        Selector::Unowned => fabrics().filter(|c| registry.owner(c.name).is_none()).collect(),
+        Selector::OwnedBy(owner) => {
+            fabrics().filter(|c| registry.owner(c.name).as_ref() == Some(owner)).collect()
+        }
+        Selector::Address(address) => {
+            let is_it =
+                |s: Option<&Subsystem>, c: &Controller| address.matches(s.and_then(|s| s.nqn.as_deref()), c);
+            inventory.controllers().filter(|(s, c)| is_it(*s, c)).map(|(_, c)| c).collect()
+        }
         Selector::Controller(name) => inventory.controller(*name).into_iter().collect(),
         Selector::Namespace(name) => match inventory.namespace(*name) {
             None => Vec::new(),
@@ -107,15 +125,10 @@ pub fn plan_disconnect(sysfs: &Sysfs, selector: &Selector) -> Result<DisconnectP
             matched
         }
     };
-    if matched.is_empty() && *selector != Selector::All {
+    if matched.is_empty() && !selector.may_be_none() {
         return Err(DisconnectError::NothingMatched {
             selector: selector.to_string(),
-            connected: inventory
-                .controllers()
-                .map(|(_, c)| c)
-                .filter(|c| c.is_fabrics())
-                .map(one_line)
-                .collect(),
+            connected: fabrics().map(one_line).collect(),
         });
     }
     let mut controllers: Vec<Controller> =
@@ -156,7 +169,19 @@ pub fn plan_disconnect(sysfs: &Sysfs, selector: &Selector) -> Result<DisconnectP
         }
         in_use.append(&mut uses);
     }
-    Ok(DisconnectPlan { selector: selector.clone(), controllers, namespaces, surviving, stranded, in_use })
+    let owned = match selector {
+        Selector::Unowned => fabrics().filter_map(|c| Some((c.name, registry.owner(c.name)?))).collect(),
+        _ => Vec::new(),
+    };
+    Ok(DisconnectPlan {
+        selector: selector.clone(),
+        controllers,
+        namespaces,
+        surviving,
+        stranded,
+        in_use,
+        owned,
+    })
 }
 
 /// Whether I/O to the namespace can take the way over this controller now.
@@ -182,6 +207,7 @@ fn one_line(c: &Controller) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::AddressSelector;
     use super::*;
     use crate::kernel::names::ControllerName;
     use crate::kernel::sysfs::fixture::{Fixture, TCP};
@@ -220,6 +246,31 @@ mod tests {
         let text = got.to_string();
         assert!(text.contains("controller nvme7 (mysub, tcp traddr=192.0.2.11,trsvcid=4420)"), "{text}");
         assert!(text.contains("namespace nvme2n1 goes"), "{text}");
+    }
+
+    #[test]
+    fn an_address_means_one_path_and_not_its_subsystem() {
+        let by = |a: AddressSelector| plan(&crossed(), Selector::Address(a)).map(|p| numbers(&p));
+        assert_eq!(by(AddressSelector::new("192.0.2.11")).unwrap(), [7]);
+        assert_eq!(by(AddressSelector::new("192.0.2.11").nqn("mysub".parse().unwrap())).unwrap(), [7]);
+        let error = by(AddressSelector::new("192.0.2.11").port(1)).unwrap_err();
+        assert!(
+            error.to_string().starts_with("address 192.0.2.11 port 1 is not connected (connected are: nvme5"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn what_somebody_looks_after_stays_when_all_is_to_go() {
+        let f = crossed();
+        f.file("run/nvme/registry/nvme7/owner", "stas\n");
+        let got = plan(&f, Selector::Unowned).unwrap();
+        assert_eq!((numbers(&got), got.owned.len()), (vec![5], 1));
+        assert!(got.to_string().contains("controller nvme7 stays: stas looks after it"), "{got}");
+        assert_eq!(got.surviving, [NamespaceName::new(2, 1)]);
+        assert_eq!(numbers(&plan(&f, Selector::OwnedBy("stas".parse().unwrap())).unwrap()), [7]);
+        assert_eq!(numbers(&plan(&f, Selector::OwnedBy("nbft".parse().unwrap())).unwrap()), [0; 0]);
+        assert_eq!(numbers(&plan(&f, Selector::All).unwrap()), [5, 7], "named by hand");
     }
 
     #[test]

@@ -44,6 +44,7 @@ pub struct Sysfs {
     sys: PathBuf,
     dev: PathBuf,
     proc: PathBuf,
+    run: PathBuf,
     modules: PathBuf,
 }
 
@@ -54,7 +55,7 @@ impl Sysfs {
         Self::at("/")
     }
 
-    /// `sys`, `dev`, `proc` and `lib/modules` below `root`: a container's view, or a tree made for a test.
+    /// `sys`, `dev`, `proc`, `run` and `lib/modules` below `root`: a container's view, or a tree made for a test.
     #[must_use]
     pub fn at(root: impl AsRef<Path>) -> Self {
         let root = root.as_ref();
@@ -62,6 +63,7 @@ impl Sysfs {
             sys: root.join("sys"),
             dev: root.join("dev"),
             proc: root.join("proc"),
+            run: root.join("run"),
             modules: root.join("lib/modules"),
         }
     }
@@ -82,6 +84,11 @@ impl Sysfs {
     #[must_use]
     pub fn proc(&self) -> &Path {
         &self.proc
+    }
+
+    /// The directory of what holds until the next boot.
+    pub(crate) fn run(&self) -> &Path {
+        &self.run
     }
 
     /// The directory of installed kernel modules.
