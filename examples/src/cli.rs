@@ -1,6 +1,6 @@
 //! What all binaries share: exit codes, how an error is shown, and output as text or JSON.
 //!
-//! Exit codes: 0 success, 1 the operation failed, 2 wrong usage (clap's own code).
+//! Exit codes: 0 success, 1 the operation failed, 2 wrong usage (clap's own code), 130 stopped by a signal.
 
 use std::error::Error;
 use std::fmt::Write as _;
@@ -10,6 +10,9 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
+
+/// The exit status of a program that was stopped by a signal, after it took back what it had to.
+pub const STOPPED: u8 = 130;
 
 /// What a binary's body returns: any error is shown by [`exit`].
 pub type Outcome = Result<(), Box<dyn Error + Send + Sync>>;
@@ -37,7 +40,7 @@ pub fn exit(outcome: Outcome) -> ExitCode {
         Err(error) if is_reader_gone(error.as_ref()) => ExitCode::SUCCESS,
         Err(error) => {
             note(&format!("error: {}", explain(error.as_ref())));
-            ExitCode::from(1)
+            ExitCode::from(if error.is::<crate::stop::Stopped>() { STOPPED } else { 1 })
         }
     }
 }

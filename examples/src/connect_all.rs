@@ -14,6 +14,17 @@ pub fn show(all: &AllOutcome<DiscoverError>, as_json: bool) -> cli::Outcome {
     if as_json {
         cli::print_json(&to_json(all))?;
     }
+    Ok(lines(all, as_json)??)
+}
+
+/// The lines of [`show`] without the object; `Err` inside: something failed, and how much.
+///
+/// # Errors
+/// stdout takes nothing.
+pub fn lines(
+    all: &AllOutcome<DiscoverError>,
+    as_json: bool,
+) -> Result<Result<(), cli::Failure>, cli::PrintError> {
     for page in &all.pages {
         if let Err(error) = &page.result {
             cli::note(&format!("{}: {}", page.request.options(), cli::explain(error)));
@@ -52,13 +63,13 @@ pub fn show(all: &AllOutcome<DiscoverError>, as_json: bool) -> cli::Outcome {
         if !as_json && connected + present == 0 {
             cli::print("nothing is offered to this host")?;
         }
-        return Ok(());
+        return Ok(Ok(()));
     }
-    Err(cli::failure(format!("{connected} connected, {present} already there, {failed} failed")))
+    Ok(Err(cli::Failure(format!("{connected} connected, {present} already there, {failed} failed"))))
 }
 
 /// One object; the shape is part of [`host::JSON_VERSION`].
-fn to_json(all: &AllOutcome<DiscoverError>) -> Value {
+pub fn to_json(all: &AllOutcome<DiscoverError>) -> Value {
     let entries: Vec<Value> = all
         .entries
         .iter()

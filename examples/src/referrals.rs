@@ -5,6 +5,7 @@ use std::fmt::{self, Write as _};
 
 use nvme_fabrics::discovery::tcp::{self, Crawl, CrawlLimits};
 use nvme_fabrics::discovery::{self, Discovered};
+use nvme_fabrics::kernel::wait::Cancel;
 use nvme_fabrics::{DiscoveryRequest, HostIdentity, OsDevice, Sysfs};
 use nvme_proto::discovery::{DiscoveryEntry, SubsystemType};
 use nvme_proto::{IpTraddr, SubsysNqn, TransportType};
@@ -81,8 +82,8 @@ impl fmt::Display for Place {
 }
 
 /// Asks through the kernel, one service after the other. Referrals are followed in the order in which they are found, each
-/// service once, whatever circle they form.
-pub fn kernel(request: &DiscoveryRequest, follow: Follow) -> Pages {
+/// service once, whatever circle they form. When it is stopped no further service is asked; the one that is asked removes its controller first.
+pub fn kernel(request: &DiscoveryRequest, follow: Follow, stop: &Cancel) -> Pages {
     let (device, sysfs) = (OsDevice::system(), Sysfs::system());
     let options = request.options();
     let host = options.host().clone();
@@ -95,7 +96,7 @@ pub fn kernel(request: &DiscoveryRequest, follow: Follow) -> Pages {
     let mut found = Pages { pages: Vec::new(), skipped: Vec::new() };
     let mut seen = HashSet::from([first.to_string()]);
     let mut waiting = VecDeque::from([(first, Ok(request.clone()))]);
-    while let Some((place, wanted)) = waiting.pop_front() {
+    while let Some((place, wanted)) = waiting.pop_front().filter(|_| !stop.is_cancelled()) {
         let asked = wanted.and_then(|wanted| Ok(nvme_fabrics::discover(&device, &sysfs, &wanted)?));
         if let (Ok(answer), Follow::Referrals) = (&asked, follow) {
             for entry in answer.log.entries.iter().filter(|e| e.subsystem_type() == SubsystemType::REFERRAL) {

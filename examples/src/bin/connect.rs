@@ -1,18 +1,19 @@
 //! `connect`: connects to a subsystem through the kernel, waits for its block devices and prints their names.
 
 use std::error::Error;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{CommandFactory, Parser, ValueEnum};
-use nvme_examples::{cli, connect_all, host};
+use nvme_examples::{asked, cli, configured, connect_all, host, stop};
+use nvme_fabrics::config::{ApplyConfig, Exclusions, Owner, Registry, connect_configured};
 use nvme_fabrics::discovery::{self, ConnectAll, Referrals};
-use nvme_fabrics::options::TransportName;
-use nvme_fabrics::tcp::explain::{self, ExplainOptions, Finding};
+use nvme_fabrics::kernel::wait::{Cancel, Patience};
 use nvme_fabrics::{
-    ConnectError, ConnectOptions, ControllerLoss, DiscoveryRequest, FastIoFail, FcAddress, FcAddressError,
-    HostIdentity, KeySerial, OptionError, OsDevice, Sysfs, WaitError, WhichNamespace, connect,
-    wait_for_namespace,
+    ConnectOptions, Connected, ControllerLoss, ControllerName, DiscoveryRequest, FastIoFail, FcAddress,
+    FcAddressError, Force, HostIdentity, KeySerial, OptionError, OsDevice, Selector, Settled, Sysfs,
+    WaitError, WhichNamespace, WithinError, connect, connect_within, disconnect, wait_for_namespace,
 };
 use nvme_proto::auth::DhchapSecret;
 use nvme_proto::{HostId, HostNqn, IpTraddrError, SubsysNqn};
@@ -30,9 +31,9 @@ enum Transport {
 #[derive(Parser)]
 #[command(name = "connect", version)]
 struct Args {
-    /// Transport
-    #[arg(short = 't', long, value_enum)]
-    transport: Transport,
+    /// Transport [default with --all: tcp]
+    #[arg(short = 't', long, value_enum, required_unless_present_any = ["all", "config"])]
+    transport: Option<Transport>,
     /// Address of the target: numeric (tcp, rdma), nn-0x…:pn-0x… (fc), that of one of its ports (loop, may be left out)
     #[arg(short = 'a', long, value_name = "ADDR")]
     traddr: Option<String>,
@@ -40,13 +41,26 @@ struct Args {
     #[arg(short = 's', long, value_name = "PORT")]
     trsvcid: Option<u16>,
     /// NQN of the subsystem to connect to
-    #[arg(short = 'n', long, value_name = "NQN", required_unless_present = "all")]
+    #[arg(short = 'n', long, value_name = "NQN", required_unless_present_any = ["all", "config"])]
     nqn: Option<SubsysNqn>,
-    /// Connect everything that the discovery service at this address offers; -n names another service than the usual one
+    /// Connect everything that the discovery service at this address offers (-n names another service than the usual one); without an address, everything that
+    /// the configuration in /etc/nvme wants
     #[arg(long)]
     all: bool,
+    /// Connect everything that this configuration wants: nvme-fabrics.conf with its drop-ins, config.json or discovery.conf, by its name
+    #[arg(short = 'J', long, value_name = "FILE", conflicts_with = "traddr")]
+    config: Option<PathBuf>,
+    /// Who looks after the new controllers: written into the registry that nvme-cli 3 heeds
+    #[arg(long, value_name = "NAME")]
+    owner: Option<Owner>,
+    /// With --all: what /etc/nvme/exclusions.conf leaves alone as well
+    #[arg(long)]
+    no_exclusions: bool,
+    /// Give up after this time; what comes of the connect later is removed
+    #[arg(long, value_name = "SECS", value_parser = host::seconds, conflicts_with_all = ["all", "config"])]
+    timeout: Option<Duration>,
     /// With --all: do not follow referrals to other discovery services
-    #[arg(long, requires = "all")]
+    #[arg(long)]
     no_referrals: bool,
     /// NQN of this host
     #[arg(short = 'q', long, value_name = "NQN")]
@@ -139,40 +153,27 @@ fn run(args: &Args) -> cli::Outcome {
         controller: args.dhchap_ctrl_secret.as_deref().map(host::secret).transpose()?,
     };
     let sysfs = Sysfs::system();
-    if args.all {
-        let request = match addressed(args, identity).and_then(|o| Ok(DiscoveryRequest::from_options(o)?)) {
-            Ok(request) => request,
-            Err(error) => host::usage(&mut Args::command(), error),
-        };
-        let how =
-            ConnectAll::new().referrals(if args.no_referrals { Referrals::Leave } else { Referrals::Follow });
-        let spinner = cli::spinner("connecting everything that is offered");
-        let all = nvme_fabrics::connect_all(&OsDevice::system(), &sysfs, &request, &how, &|options| {
-            tuned(options, args, secrets.clone())
-        });
-        spinner.finish_and_clear();
-        return connect_all::show(&all, args.json);
+    if args.all || args.config.is_some() {
+        return everything(args, &sysfs, identity, &secrets);
     }
     let options = match addressed(args, identity).and_then(|options| Ok(tuned(options, args, secrets)?)) {
         Ok(options) => options,
         Err(error) => host::usage(&mut Args::command(), error),
     };
+    let stop = stop::on_signal("what comes of the connect is removed")?;
     let spinner = cli::spinner(format!("connecting to {}", options.nqn()));
-    let connected = connect(&OsDevice::system(), &sysfs, &options);
+    let connected = one(args, &sysfs, &options);
     spinner.finish_and_clear();
-    let connected = connected.map_err(|error| asked_directly(error, &options))?;
+    let connected = connected?;
+    if stop.is_cancelled() {
+        disconnect(&sysfs, &Selector::Controller(connected.controller), Force::No, REMOVE_PATIENCE)?;
+        return Err(stop::Stopped("nothing is connected").into());
+    }
+    register(args.owner.as_ref(), connected.controller);
     let device = if args.wait.is_zero() || options.is_discovery() {
         None
     } else {
-        match wait_for_namespace(&sysfs, connected.controller, WhichNamespace::Any, args.wait) {
-            Ok(namespace) => Some(namespace.name.dev_path()),
-            // Connected all the same: a subsystem without namespaces is no failure, but it is said.
-            Err(error @ WaitError::NoNamespace { .. }) => {
-                cli::note(&format!("note: {error}"));
-                None
-            }
-            Err(error) => return Err(error.into()),
-        }
+        device(&sysfs, connected.controller, args.wait, &stop)?
     };
     if args.json {
         return cli::print_json(&json!({
@@ -186,28 +187,109 @@ fn run(args: &Args) -> cli::Outcome {
     Ok(cli::print(&format!("connected: controller {}{device}", connected.controller))?)
 }
 
-/// A refused connect, and what the target did when it was asked from here.
-#[derive(Debug, thiserror::Error)]
-#[error("{source}\n  asked directly, {}{}", .finding.cause(), parenthesis(&.finding.hint()))]
-struct Asked {
-    source: ConnectError,
-    finding: Finding,
-}
+/// How long the removal of a controller may take that nobody wants any more.
+const REMOVE_PATIENCE: Duration = Duration::from_secs(60);
+/// How long a connect may go on in the kernel after its time was up: longer than the kernel's own time-outs together.
+const SETTLE_PATIENCE: Duration = Duration::from_secs(180);
 
-fn parenthesis(hint: &str) -> String {
-    if hint.is_empty() { String::new() } else { format!(" ({hint})") }
-}
+type BoxError = Box<dyn Error + Send + Sync>;
 
-/// The kernel tells little about a connect that was refused, so the target is asked itself, in the same words.
-fn asked_directly(error: ConnectError, options: &ConnectOptions) -> Box<dyn Error + Send + Sync> {
-    let refused = matches!(error, ConnectError::Refused { .. });
-    if !refused || options.transport_name() != TransportName::Tcp {
-        return error.into();
+/// One connect, with a time-out if one was asked for.
+fn one(args: &Args, sysfs: &Sysfs, options: &ConnectOptions) -> Result<Connected, BoxError> {
+    let Some(timeout) = args.timeout else {
+        return connect(&OsDevice::system(), sysfs, options).map_err(|error| asked::directly(error, options));
+    };
+    match connect_within(OsDevice::system(), sysfs, options, timeout) {
+        Ok(connected) => Ok(connected),
+        Err(WithinError::Connect(error)) => Err(asked::directly(error, options)),
+        Err(WithinError::TimedOut { target, after, rest }) => {
+            let after = after.as_secs();
+            cli::note(&format!(
+                "no answer from {target} after {after} s; waiting until the kernel gives it up"
+            ));
+            // The process cannot end before its thread in the kernel does.
+            match rest.wait(SETTLE_PATIENCE) {
+                Ok(Settled::LeftOver { source, .. }) => Err(source.into()),
+                Ok(Settled::Removed(controller)) => Err(cli::failure(format!(
+                    "cannot connect to {target}: no answer after {after} s ({controller} came later and is removed)"
+                ))),
+                _ => Err(cli::failure(format!(
+                    "cannot connect to {target}: no answer after {after} s (nothing is left of it)"
+                ))),
+            }
+        }
+        Err(error) => Err(error.into()),
     }
-    let spinner = cli::spinner(format!("asking the target why it refuses {}", options.nqn()));
-    let finding = explain::blocking(options, &ExplainOptions::default());
+}
+
+/// The first block device; `None`, which is said: there is none in time.
+fn device(
+    sysfs: &Sysfs,
+    controller: ControllerName,
+    wait: Duration,
+    stop: &Cancel,
+) -> Result<Option<PathBuf>, BoxError> {
+    match wait_for_namespace(sysfs, controller, WhichNamespace::Any, Patience::new(wait).cancelled_by(stop)) {
+        Ok(namespace) => Ok(Some(namespace.name.dev_path())),
+        // Connected all the same: a subsystem without namespaces is no failure, but it is said.
+        Err(error @ WaitError::NoNamespace { .. }) => {
+            cli::note(&format!("note: {error}"));
+            Ok(None)
+        }
+        Err(WaitError::Cancelled { .. }) => {
+            cli::note(&format!("note: {controller} stays connected"));
+            Err(stop::Stopped("no block device was waited for").into())
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The registry is an agreement among programs: the connection is there whether or not it can be written.
+fn register(owner: Option<&Owner>, controller: ControllerName) {
+    let registry = Registry::system();
+    match owner {
+        Some(owner) => {
+            if let Err(error) = registry.enter(controller, owner) {
+                cli::note(&format!("note: {controller} cannot be entered into the registry: {error}"));
+            }
+        }
+        // What an earlier controller of this number left. Without the registry there is nothing to forget.
+        None => drop(registry.forget(controller)),
+    }
+}
+
+/// `--all`: what a discovery service offers, or what the configuration wants.
+fn everything(args: &Args, sysfs: &Sysfs, identity: HostIdentity, secrets: &Secrets) -> cli::Outcome {
+    let exclusions = if args.no_exclusions { Exclusions::none() } else { Exclusions::system() };
+    for path in exclusions.unreadable() {
+        cli::note(&format!("note: {} cannot be read: nothing of it is left alone", path.display()));
+    }
+    let how = ConnectAll::new().exclusions(exclusions).referrals(if args.no_referrals {
+        Referrals::Leave
+    } else {
+        Referrals::Follow
+    });
+    let tune = |options| tuned(options, args, secrets.clone());
+    if args.traddr.is_none() && !matches!(args.transport, Some(Transport::Loop)) {
+        let config = configured::load(args.config.as_deref())?;
+        let mut apply = ApplyConfig::new().all(how);
+        if let Some(owner) = &args.owner {
+            apply = apply.owner(owner.clone());
+        }
+        let spinner = cli::spinner("connecting everything that is wanted");
+        let outcome = connect_configured(&OsDevice::system(), sysfs, &config, &identity, &apply, &tune);
+        spinner.finish_and_clear();
+        return configured::show(&config, &outcome?, args.json);
+    }
+    let request = match addressed(args, identity).and_then(|o| Ok(DiscoveryRequest::from_options(o)?)) {
+        Ok(request) => request,
+        Err(error) => host::usage(&mut Args::command(), error),
+    };
+    let spinner = cli::spinner("connecting everything that is offered");
+    let all = nvme_fabrics::connect_all(&OsDevice::system(), sysfs, &request, &how, &tune);
     spinner.finish_and_clear();
-    Asked { source: error, finding }.into()
+    all.connected().for_each(|controller| register(args.owner.as_ref(), controller));
+    connect_all::show(&all, args.json)
 }
 
 /// What was read from files, so that it does not stand among the arguments.
@@ -243,7 +325,7 @@ fn addressed(args: &Args, identity: HostIdentity) -> Result<ConnectOptions, Misu
         Some(_) => Err(Misuse::NoPort(transport)),
         None => Ok(()),
     };
-    Ok(match args.transport {
+    Ok(match args.transport.unwrap_or(Transport::Tcp) {
         Transport::Tcp => local(ConnectOptions::tcp(address("tcp")?.parse()?, port, nqn, identity)?, args)?,
         Transport::Rdma => {
             local(ConnectOptions::rdma(address("rdma")?.parse()?, port, nqn, identity)?, args)?
