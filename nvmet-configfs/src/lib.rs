@@ -57,7 +57,7 @@ pub use spec::{
 pub use support::{Presence, Support, support};
 pub use tree::{Entry, Name, NodeKind, Op, RelPath, RelPathError, Tree, TreeError, dump};
 #[cfg(feature = "testing")]
-pub use tree::{FakeKernel, FakeTree, Instrumented};
+pub use tree::{FakeKernel, FakeTree, Instrumented, SystemCalls};
 #[cfg(target_os = "linux")]
 pub use tree::{LockError, OpenError, OsTree, TreeLock};
 pub use value::Value;

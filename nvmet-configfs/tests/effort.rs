@@ -35,6 +35,26 @@ fn a_thousand_namespaces_take_three_changing_and_two_reading_calls_each() {
 }
 
 #[test]
+fn a_namespace_takes_at_most_ten_system_calls_each_way() {
+    // With an identifier of its own, as most have.
+    let with_uuid = |namespaces: u32| {
+        let mut spec = target(namespaces);
+        let mut subsystem = spec.subsystems.pop_first().unwrap();
+        for (nsid, namespace) in &mut subsystem.1.namespaces {
+            let id = format!("1b4e28ba-2fa1-11d2-883f-{:012x}", nsid.get());
+            namespace.settings.set("device_uuid", id).unwrap();
+        }
+        spec.subsystems.insert(subsystem.0, subsystem.1);
+        let tree = Instrumented::new(FakeTree::new(FakeKernel::V6_12));
+        reconcile(&tree, &spec, &Policy::default()).unwrap();
+        tree.system_calls()
+    };
+    let (few, many) = (with_uuid(24), with_uuid(1024));
+    assert_eq!((many.writing - few.writing) / 1000, 10, "mkdir, and three writes");
+    assert_eq!((many.reading - few.reading) / 1000, 9, "three reads");
+}
+
+#[test]
 fn foreign_objects_cost_a_look_at_their_name() {
     use nvmet_configfs::{RelPath, Tree};
     let tree = Instrumented::new(FakeTree::new(FakeKernel::V6_12));

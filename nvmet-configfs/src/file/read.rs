@@ -173,29 +173,28 @@ fn subsystem(at: &At<'_>) -> Result<SubsystemSpec> {
     Ok(spec)
 }
 
-fn namespace(at: &At<'_>) -> Result<NamespaceSpec> {
-    let mut spec = NamespaceSpec::without_device();
-    spec.enabled = true;
+/// What a namespace and a pass-through share: a device, whether it is enabled (yes, unless it says otherwise), and attributes.
+fn device(at: &At<'_>, settings: &mut Settings) -> Result<(Option<DevicePath>, bool)> {
+    let (mut path, mut enabled) = (None, true);
     for (key, at) in at.entries()? {
         match key {
-            "device_path" => spec.device_path = Some(at.parsed::<DevicePath>(at.text()?)?),
-            "enable" => spec.enabled = at.flag()?,
-            name => at.attribute(&mut spec.settings, name)?,
+            "device_path" => path = Some(at.parsed(at.text()?)?),
+            "enable" => enabled = at.flag()?,
+            name => at.attribute(settings, name)?,
         }
     }
+    Ok((path, enabled))
+}
+
+fn namespace(at: &At<'_>) -> Result<NamespaceSpec> {
+    let mut spec = NamespaceSpec::without_device();
+    (spec.device_path, spec.enabled) = device(at, &mut spec.settings)?;
     Ok(spec)
 }
 
 fn passthru(at: &At<'_>) -> Result<PassthruSpec> {
     let mut spec = PassthruSpec::disabled();
-    spec.enabled = true;
-    for (key, at) in at.entries()? {
-        match key {
-            "device_path" => spec.device_path = Some(at.parsed::<DevicePath>(at.text()?)?),
-            "enable" => spec.enabled = at.flag()?,
-            name => at.attribute(&mut spec.settings, name)?,
-        }
-    }
+    (spec.device_path, spec.enabled) = device(at, &mut spec.settings)?;
     Ok(spec)
 }
 

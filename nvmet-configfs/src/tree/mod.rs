@@ -27,7 +27,7 @@ pub use error::TreeError;
 #[cfg(feature = "testing")]
 pub use fake::{FakeKernel, FakeTree};
 #[cfg(feature = "testing")]
-pub use instrumented::Instrumented;
+pub use instrumented::{Instrumented, SystemCalls};
 #[cfg(target_os = "linux")]
 pub use lock::{LockError, TreeLock};
 #[cfg(target_os = "linux")]

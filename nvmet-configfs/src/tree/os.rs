@@ -196,7 +196,11 @@ impl Tree for OsTree {
                 continue;
             };
             match nix::unistd::read(&fd, free) {
-                Ok(0) => break,
+                // The kernel prints a value in one piece, as far as there is room: a short read is the last one.
+                Ok(n) if n < free.len() => {
+                    len += n;
+                    break;
+                }
                 Ok(n) => len += n,
                 Err(nix::errno::Errno::EINTR) => {}
                 Err(e) => return Err(TreeError::new(Op::Read, path, errno(e))),
