@@ -55,9 +55,9 @@ pub use spec::{
     SpecError, SpecProblem, SubsystemSpec, TargetSpec, TextError,
 };
 pub use support::{Presence, Support, support};
-pub use tree::{Entry, Name, NodeKind, Op, RelPath, RelPathError, Tree, TreeError, dump};
 #[cfg(feature = "testing")]
-pub use tree::{FakeKernel, FakeTree, Instrumented, SystemCalls};
+pub use tree::{AddressField, FakeKernel, FakeTree, Instrumented, SystemCalls};
+pub use tree::{Entry, Name, NodeKind, Op, RelPath, RelPathError, Tree, TreeError, dump};
 #[cfg(target_os = "linux")]
 pub use tree::{LockError, OpenError, OsTree, TreeLock};
 pub use value::Value;

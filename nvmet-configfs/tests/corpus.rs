@@ -27,3 +27,20 @@ fn configfs_plan() {
 fn configfs_text() {
     replay("configfs_text", testing::text);
 }
+
+#[test]
+fn configfs_attributes() {
+    replay("configfs_attributes", testing::attributes);
+}
+
+#[cfg(feature = "serde")]
+#[test]
+fn configfs_files() {
+    replay("configfs_files", testing::files);
+}
+
+#[cfg(feature = "serde")]
+#[test]
+fn configfs_saved() {
+    replay("configfs_saved", testing::saved);
+}

@@ -12,7 +12,7 @@ mod specs;
 
 use crate::observe::observe;
 use crate::spec::{DevicePath, Model, Nguid, NsUuid, PortId, Serial};
-use crate::tree::{FakeKernel, FakeTree, Instrumented, RelPath, Tree, dump};
+use crate::tree::{AddressField, FakeKernel, FakeTree, Instrumented, RelPath, Tree, TreeError, dump};
 use crate::{Consent, Errno, Error, Foreign, Policy, reconcile};
 use specs::{Controller, spec};
 
@@ -78,6 +78,19 @@ impl<'a> Choices<'a> {
     fn flag(&mut self) -> bool {
         self.byte() & 1 == 1
     }
+}
+
+/// How the kernel of a tree keeps the longest addresses, for a simulated tree that shall answer like it. Makes port 65535 and removes it.
+///
+/// # Errors
+/// What the tree answers.
+pub fn address_field(tree: &dyn Tree) -> Result<AddressField, TreeError> {
+    let port = RelPath::root().at("ports").at("65535");
+    tree.mkdir(&port)?;
+    let service = port.at("addr_trsvcid");
+    let read = tree.write(&service, &[b'1'; 32]).and_then(|()| tree.read(&service));
+    tree.rmdir(&port)?;
+    Ok(if crate::text::line(&read?).len() == 32 { AddressField::Whole } else { AddressField::EndsInNul })
 }
 
 /// What other tools may have done; refused operations do not matter.

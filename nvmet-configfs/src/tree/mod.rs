@@ -25,7 +25,7 @@ use std::sync::Arc;
 pub use dump::dump;
 pub use error::TreeError;
 #[cfg(feature = "testing")]
-pub use fake::{FakeKernel, FakeTree};
+pub use fake::{AddressField, FakeKernel, FakeTree};
 #[cfg(feature = "testing")]
 pub use instrumented::{Instrumented, SystemCalls};
 #[cfg(target_os = "linux")]

@@ -68,6 +68,18 @@ impl fmt::Display for FakeKernel {
     }
 }
 
+/// What becomes of an address (`addr_traddr`, `addr_trsvcid`) as long as its field, 256 and 32 bytes: stable kernels of one series differ.
+///
+/// Source: `configfs.c:nvmet_addr_traddr_store`, `nvmet_addr_trsvcid_store`. This crate writes one byte less.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum AddressField {
+    /// It is stored whole, and its NUL behind the field (Debian's 6.12.107).
+    #[default]
+    Whole,
+    /// Its last byte is lost to the NUL (Debian's 6.12.118).
+    EndsInNul,
+}
+
 #[derive(Clone, Debug)]
 enum Node {
     Dir(Dir),
@@ -97,6 +109,7 @@ enum Device {
 #[derive(Clone, Debug)]
 struct State {
     kernel: FakeKernel,
+    address_field: AddressField,
     root: Dir,
     devices: BTreeMap<Vec<u8>, Device>,
     addresses: BTreeSet<IpAddr>,
@@ -123,6 +136,7 @@ impl FakeTree {
         let devices = ram.chain([(b"/dev/null".to_vec(), Device::Character)]).collect();
         let state = State {
             kernel,
+            address_field: AddressField::default(),
             root: objects::root(kernel),
             devices,
             addresses: BTreeSet::new(),
@@ -136,6 +150,13 @@ impl FakeTree {
     /// Which kernel it answers like.
     pub fn kernel(&self) -> FakeKernel {
         self.lock().kernel
+    }
+
+    /// Keeps addresses as long as their field in this way.
+    #[must_use]
+    pub fn with_address_field(self, field: AddressField) -> Self {
+        self.lock().address_field = field;
+        self
     }
 
     fn with_device(self, path: &str, device: Device) -> Self {

@@ -2,7 +2,7 @@
 //! (`drivers/nvme/target/configfs.c` unless it says otherwise).
 
 use super::parse::{ascii_line, first_word, flag, int, line, scanned_u16, unsigned, uuid, version, word};
-use super::{Device, FakeKernel, State};
+use super::{AddressField, Device, FakeKernel, State};
 use crate::errno::Errno;
 use crate::object::Object;
 use crate::text;
@@ -327,10 +327,13 @@ impl State {
                 Ok(word(value, &["not specified", "required", "not required"])?.into())
             }
             "addr_traddr" | "addr_trsvcid" => {
-                refuse(len > if name == "addr_traddr" { 256 } else { 32 }, EINVAL)?;
+                let field = if name == "addr_traddr" { 256 } else { 32 };
+                refuse(len > field, EINVAL)?;
                 refuse(live, Errno::EACCES)?;
                 refuse(value.is_empty(), EINVAL)?; // a NUL at the start
-                Ok(first_word(value).to_vec())
+                let kept = field - usize::from(self.address_field == AddressField::EndsInNul);
+                let word = first_word(value);
+                Ok(word.get(..kept).unwrap_or(word).to_vec())
             }
             _ => Err(EINVAL),
         }
@@ -356,6 +359,22 @@ mod tests {
         assert_eq!(error.errno(), Errno::EINVAL);
         assert!(error.hint().unwrap().contains("host has connected"));
         assert_eq!(tree.read(&path("subsystems/s/attr_model")).unwrap(), b"One\n");
+    }
+
+    #[test]
+    fn the_longest_addresses_are_kept_as_the_kernel_at_hand_does() {
+        use crate::testing::address_field;
+        use crate::tree::AddressField;
+        for (field, kept) in [(AddressField::Whole, 32), (AddressField::EndsInNul, 31)] {
+            let tree = FakeTree::new(FakeKernel::V6_12).with_address_field(field);
+            assert_eq!(address_field(&tree).unwrap(), field);
+            assert!(tree.list(&path("ports")).unwrap().is_empty());
+            tree.mkdir(&path("ports/1")).unwrap();
+            tree.write(&path("ports/1/addr_trsvcid"), &[b'1'; 32]).unwrap();
+            assert_eq!(tree.read(&path("ports/1/addr_trsvcid")).unwrap().len(), kept + 1);
+            tree.write(&path("ports/1/addr_trsvcid"), b"4420").unwrap();
+            assert_eq!(tree.read(&path("ports/1/addr_trsvcid")).unwrap(), b"4420\n");
+        }
     }
 
     #[test]
