@@ -37,12 +37,12 @@ const ROWS: &[Count] = &[
     header("encode-72", 35, headers::count_encode_72, "wire::headers::write_capsule"),
     whole("frame-borrowed", 180, framing::count_borrowed),
     whole("frame-placed", 360, framing::count_placed),
-    whole("host-read", 1060, machines::host_read),
-    whole("host-write-in-capsule", 730, machines::host_write_in_capsule),
-    whole("host-write-asked-for", 1115, machines::host_write_asked_for),
-    whole("controller-read", 1100, machines::controller_read),
-    whole("controller-write-in-capsule", 825, machines::controller_write_in_capsule),
-    whole("controller-write-asked-for", 1580, machines::controller_write_asked_for),
+    whole("host-read", 980, machines::host_read),
+    whole("host-write-in-capsule", 715, machines::host_write_in_capsule),
+    whole("host-write-asked-for", 1030, machines::host_write_asked_for),
+    whole("controller-read", 1090, machines::controller_read),
+    whole("controller-write-in-capsule", 820, machines::controller_write_in_capsule),
+    whole("controller-write-asked-for", 1530, machines::controller_write_asked_for),
 ];
 
 /// Operations of the shorter run; the longer one has twice as many.

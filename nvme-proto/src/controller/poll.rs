@@ -22,12 +22,7 @@ impl<R: AsMut<[u8]>, W: AsRef<[u8]>> Controller<R, W> {
     /// Whether there is nothing to tell, as far as that can be seen at once.
     #[inline(always)]
     fn is_idle(&self, now: Time) -> bool {
-        let is_waiting = match self.arriving {
-            Arriving::Nothing => true,
-            Arriving::Plain { .. } => self.direct.missing > 0,
-            Arriving::InCapsule { .. } | Arriving::Framed { .. } => false,
-        };
-        is_waiting
+        self.arriving.is_waiting(self.direct.missing)
             && self.phase == Phase::Ready
             && self.framer.is_dry()
             && self.over.is_empty()

@@ -6,7 +6,7 @@ use super::{Admission, Config, Controller, Phase};
 use crate::Status;
 use crate::digest::Digests;
 use crate::fabrics::{Connect, Fctype};
-use crate::frame::{DataDigest, Placed};
+use crate::frame::DataDigest;
 use crate::machine::{Direct, Failure, Space, Time};
 use crate::pdu::{H2cData, Header, IcReq, IcResp, Negotiated, PduType, ProtocolError, Rule};
 use crate::sgl::SglPlace;
@@ -27,6 +27,14 @@ pub(super) enum Arriving {
     Plain { slot: u16, got: u32 },
     /// The same into the buffer of a slot from byte `at` on; the framer keeps account of them.
     Framed { slot: u16, at: usize, len: usize, got: u32 },
+}
+
+impl Arriving {
+    /// Whether nothing can be done before more bytes come, when none are left and `missing` are missing of those that were to be placed.
+    #[inline(always)]
+    pub(super) const fn is_waiting(self, missing: usize) -> bool {
+        matches!(self, Self::Nothing) || matches!(self, Self::Plain { .. }) && missing > 0
+    }
 }
 
 /// Whether the data of a PDU are alone.
@@ -386,20 +394,11 @@ impl<R: AsMut<[u8]>, W: AsRef<[u8]>> Controller<R, W> {
     }
 
     /// Puts what came of the data of a PDU into the slot's buffer; whether that were all.
-    #[inline(never)]
     fn place_framed(&mut self, slot: u16, at: usize, len: usize) -> bool {
-        self.direct = Direct::default();
         let Some(entry) = self.slots.get_mut(usize::from(slot)) else { return true };
-        match self.framer.place(entry.place(at, len)) {
-            Ok(Placed::Done(digest)) => entry.damaged |= matches!(digest, DataDigest::Bad { .. }),
-            Ok(Placed::More { filled, missing }) => {
-                self.direct = Direct { from: at.saturating_add(filled), missing };
-                return false;
-            }
-            // The buffer has shrunk while the machine had it: the data have no place any more, and the framer throws them away.
-            Err(_) => {}
-        }
-        true
+        let digest = self.framer.place_at(entry.place(at, len), at, &mut self.direct);
+        entry.damaged |= matches!(digest, Some(DataDigest::Bad { .. }));
+        digest.is_some()
     }
 
     /// The data of a PDU are in their place: `got` bytes of the command are there.

@@ -41,6 +41,13 @@ impl LinearBuffer {
         self.bytes.get(start..self.start).unwrap_or_default()
     }
 
+    /// Consumes `n` bytes that are there.
+    #[inline(always)]
+    pub(crate) fn pass(&mut self, n: usize) {
+        // At most `end`, if the caller keeps its word; else nothing is there any more.
+        self.start = self.start.wrapping_add(n);
+    }
+
     /// Up to `n` bytes before what was not consumed: they were consumed last.
     pub(crate) fn behind(&self, n: usize) -> &[u8] {
         self.bytes.get(self.start.saturating_sub(n)..self.start).unwrap_or_default()

@@ -4,7 +4,8 @@
 //! by [`take_data`](Framer::take_data), [`fill_place`](Framer::fill_place), [`passed`](Framer::passed) or [`ignore`](Framer::ignore), before it asks for the next header.
 
 use super::Framer;
-use super::place::Pending;
+use super::place::{Pending, Placed};
+use super::rules::DataDigest;
 use crate::machine::Direct;
 use crate::pdu::CapsuleCmd;
 use crate::pdu::header::Usual;
@@ -41,7 +42,7 @@ impl Framer {
     pub(crate) fn take_command(&mut self, sqe: &mut Sqe) -> Option<usize> {
         let bytes: &[u8; CapsuleCmd::LEN] = self.buffer.filled().first_chunk()?;
         let (_, shape) = self.rules.usual_as::<CapsuleCmd>(bytes)?;
-        *sqe = Sqe::from_bytes(bytes.last_chunk()?);
+        read_command(bytes.last_chunk()?, sqe);
         self.pass_header(CapsuleCmd::LEN);
         Some(super::framer::to_usize(shape.data_len))
     }
@@ -81,11 +82,32 @@ impl Framer {
             && let Some(come) = self.buffer.filled().get(..n)
         {
             room.copy_from_slice(come);
-            self.buffer.take(n);
+            self.buffer.pass(n);
             self.advance(n);
             direct.received(n);
         }
         direct.missing == 0
+    }
+
+    /// The same for data that have padding or a digest: [`place`](Framer::place) for a place of the right size. `None`: more is to come, to where `direct`
+    /// tells; `at` is where the place begins.
+    #[inline(never)]
+    pub(crate) fn place_at(
+        &mut self,
+        place: &mut [u8],
+        at: usize,
+        direct: &mut Direct,
+    ) -> Option<DataDigest> {
+        *direct = Direct::default();
+        match self.place(place) {
+            Ok(Placed::Done(digest)) => Some(digest),
+            Ok(Placed::More { filled, missing }) => {
+                *direct = Direct { from: at.saturating_add(filled), missing };
+                None
+            }
+            // The place has shrunk: the data are thrown away when the next header is asked for.
+            Err(_) => Some(DataDigest::Absent),
+        }
     }
 
     /// `n` bytes of data went straight to their place.
@@ -105,8 +127,14 @@ impl Framer {
     /// Goes on behind a header of `len` bytes, which are there.
     #[inline(always)]
     fn pass_header(&mut self, len: usize) {
-        self.buffer.take(len);
+        self.buffer.pass(len);
         self.advance(len);
         self.last = len;
     }
+}
+
+/// On its own, so that the compiler sees that it is but a copy of 64 bytes.
+#[inline(never)]
+fn read_command(bytes: &[u8; Sqe::LEN], sqe: &mut Sqe) {
+    *sqe = Sqe::from_bytes(bytes);
 }

@@ -3,7 +3,7 @@
 use super::slot::{Grant, Slot, Stage};
 use super::{Host, Phase};
 use crate::cqe::Cqe;
-use crate::frame::{DataDigest, Placed};
+use crate::frame::DataDigest;
 use crate::machine::{Direct, Failure, Space};
 use crate::pdu::{C2hData, CapsuleResp, Header, IcResp, PduType, ProtocolError, R2t, Rule};
 
@@ -23,6 +23,12 @@ pub(super) enum Arriving {
 }
 
 impl Arriving {
+    /// Whether nothing can be done before more bytes come, when none are left and `missing` are missing of those that were to be placed.
+    #[inline(always)]
+    pub(super) const fn is_waiting(self, missing: usize) -> bool {
+        matches!(self, Self::Nothing) || matches!(self, Self::Plain { .. }) && missing > 0
+    }
+
     /// The slot whose buffer the data go to.
     #[inline]
     const fn slot(self) -> Option<u16> {
@@ -252,23 +258,13 @@ impl<R: AsMut<[u8]>, W: AsRef<[u8]>> Host<R, W> {
     }
 
     /// Puts what came of the data of a PDU into the slot's buffer; whether that were all.
-    #[inline(never)]
     fn place_framed(&mut self, slot: u16, at: usize, len: usize) -> bool {
-        self.direct = Direct::default();
         let Some(entry) = self.slots.get_mut(usize::from(slot)) else { return true };
-        match self.framer.place(entry.place(at, len)) {
-            Ok(Placed::Done(DataDigest::Bad { received, computed })) => {
-                entry.damaged.get_or_insert((received, computed));
-            }
-            Ok(Placed::Done(_)) => {}
-            Ok(Placed::More { filled, missing }) => {
-                self.direct = Direct { from: at.saturating_add(filled), missing };
-                return false;
-            }
-            // The buffer has shrunk while the machine had it: the data have no place any more, and the framer throws them away.
-            Err(_) => {}
+        let digest = self.framer.place_at(entry.place(at, len), at, &mut self.direct);
+        if let Some(DataDigest::Bad { received, computed }) = digest {
+            entry.damaged.get_or_insert((received, computed));
         }
-        true
+        digest.is_some()
     }
 
     /// The data of a PDU are in their place; the completion that they stand for, if they do.

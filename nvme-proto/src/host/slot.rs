@@ -81,7 +81,7 @@ pub(super) struct Slot<R, W> {
     /// The identifier on the wire of the last command that was here.
     pub(super) wire: u16,
     pub(super) stage: Stage,
-    /// The command, if it has to wait before it can be sent.
+    /// The command as it was submitted, if it has to wait before it can be sent.
     pub(super) sqe: Sqe,
     pub(super) data: Data<R, W>,
     /// Bytes of the data.

@@ -6,8 +6,7 @@ use super::command::{Command, CommandId, Data, Placement, Refused, SubmitError, 
 use super::config::Config;
 use super::{Host, Phase};
 use crate::machine::{KeepAlive, Time};
-use crate::sgl::Sgl;
-use crate::sqe::{DataDirection, Psdt, Sqe};
+use crate::sqe::{DataDirection, Sqe};
 
 impl<R: AsMut<[u8]>, W: AsRef<[u8]>> Host<R, W> {
     /// Submits a command. It may be submitted before the handshake is through, and waits for it then.
@@ -28,26 +27,22 @@ impl<R: AsMut<[u8]>, W: AsRef<[u8]>> Host<R, W> {
             // The free list holds slots only.
             return Err(refused(SubmitError::Ended, command));
         };
-        let Command { mut sqe, data, watch, .. } = command;
         let wire = next_id(entry.wire, self.slot_mask, slot);
-        sqe.cid = wire;
-        sqe.flags = sqe.flags.with_psdt(Psdt::SGL);
-        sqe.sgl = if in_capsule { Sgl::in_capsule(len) } else { Sgl::transport(len) };
-        entry.start(wire, data, len, in_capsule);
-        if watch == Watch::TimeOut {
+        entry.start(wire, command.data, len, in_capsule);
+        if command.watch == Watch::TimeOut {
             self.deadlines.add(slot, now.after_millis(self.patience));
         }
         if let Some((keep_alive, due)) = &mut self.keep_alive
-            && keep_alive.counts(sqe.opcode)
+            && keep_alive.counts(command.sqe.opcode)
         {
             *due = now.after(keep_alive.interval());
         }
         let sent = match &self.agreed {
-            Some(agreed) if clear => entry.send_capsule(slot, &sqe, agreed, &mut self.outbox),
+            Some(agreed) if clear => entry.send_capsule(slot, &command.sqe, agreed, &mut self.outbox),
             _ => false,
         };
         if !sent {
-            entry.sqe = sqe;
+            entry.sqe = command.sqe;
             self.work.push(slot);
         }
         Ok(CommandId { slot, wire })

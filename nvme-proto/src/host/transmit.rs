@@ -4,6 +4,7 @@ use super::slot::{Grant, Slot, Stage, give_back};
 use super::{Host, Phase};
 use crate::machine::{Lent, Outbox};
 use crate::pdu::{H2cData, Negotiated};
+use crate::sgl::Sgl;
 use crate::sqe::Sqe;
 
 impl<R: AsMut<[u8]>, W: AsRef<[u8]>> Host<R, W> {
@@ -67,7 +68,7 @@ impl<R: AsMut<[u8]>, W: AsRef<[u8]>> Host<R, W> {
 
 impl<R, W: AsRef<[u8]>> Slot<R, W> {
     /// Encodes the capsule. `false`: the buffer has fewer bytes than it had.
-    #[inline]
+    #[inline(always)]
     pub(super) fn send_capsule(
         &mut self,
         slot: u16,
@@ -75,23 +76,28 @@ impl<R, W: AsRef<[u8]>> Slot<R, W> {
         agreed: &Negotiated,
         outbox: &mut Outbox,
     ) -> bool {
-        let lent = if self.in_capsule {
-            match Lent::of(slot, self.bytes(), 0, self.len, agreed.digests) {
-                Some(lent) => Some(lent),
-                None => return false,
-            }
+        let sent = if self.in_capsule {
+            self.send_with_data(slot, sqe, agreed, outbox)
         } else {
-            None
+            outbox.push_command((sqe, self.wire, Sgl::transport(self.len)), agreed.to_controller, None)
         };
-        if !outbox.push_command(sqe, agreed.to_controller, lent) {
+        if sent {
+            self.stage = Stage::Issued;
+            self.ticket = outbox.ticket();
+        }
+        sent
+    }
+
+    /// Encodes a capsule with the data in it.
+    #[inline(never)]
+    fn send_with_data(&mut self, slot: u16, sqe: &Sqe, agreed: &Negotiated, outbox: &mut Outbox) -> bool {
+        let lent = Lent::of(slot, self.bytes(), 0, self.len, agreed.digests);
+        let command = (sqe, self.wire, Sgl::in_capsule(self.len));
+        if lent.is_none() || !outbox.push_command(command, agreed.to_controller, lent) {
             return false;
         }
-        self.stage = Stage::Issued;
-        self.ticket = outbox.ticket();
-        if lent.is_some() {
-            self.lent = self.lent.wrapping_add(1);
-            self.moved = self.len;
-        }
+        self.lent = self.lent.wrapping_add(1);
+        self.moved = self.len;
         true
     }
 

@@ -6,7 +6,8 @@ use alloc::vec;
 use super::Ring;
 use crate::digest::{Digests, crc32c};
 use crate::pdu::{CapsuleCmd, Flags, Format, PduHeader};
-use crate::sqe::Sqe;
+use crate::sgl::Sgl;
+use crate::sqe::{Psdt, Sqe};
 
 /// Bytes in front of the data of any PDU (header, digest, padding), and behind them. The longest are those of a capsule with a header digest
 /// (76 bytes) and data aligned to 72 bytes.
@@ -88,6 +89,12 @@ impl Lent {
         let digest = if digests.data { Some(crc32c(piece)) } else { None };
         Some(Self { slot, from, len, digest })
     }
+
+    /// The same where no digests are in use: said to the compiler.
+    #[inline(always)]
+    fn plain(self) -> Self {
+        Self { digest: None, ..self }
+    }
 }
 
 impl Outbox {
@@ -128,27 +135,30 @@ impl Outbox {
     pub(crate) fn push_pdu<H: PduHeader>(&mut self, header: H, format: Format, data: Option<Lent>) -> bool {
         if format == Format::PLAIN {
             // Most of what there is to decide is decided by the compiler then.
-            self.encode(header, Format::PLAIN, data)
+            self.encode(header, Format::PLAIN, data.map(Lent::plain))
         } else {
             self.push_formatted(header, format, data)
         }
     }
 
-    /// Adds a command capsule in `format`, as [`push_pdu`](Self::push_pdu) would.
+    /// Adds a command capsule in `format`, as [`push_pdu`](Self::push_pdu) would; `sqe` with another identifier and descriptor of its data, as
+    /// fabrics have it.
     #[inline(always)]
-    pub(crate) fn push_command(&mut self, sqe: &Sqe, format: Format, data: Option<Lent>) -> bool {
+    pub(crate) fn push_command(
+        &mut self,
+        (sqe, cid, sgl): (&Sqe, u16, Sgl),
+        format: Format,
+        data: Option<Lent>,
+    ) -> bool {
         if format != Format::PLAIN {
-            return self.push_formatted(CapsuleCmd::new(sqe.encode()), format, data);
+            return self.push_formatted(CapsuleCmd::new(on_fabrics(sqe, cid, sgl).encode()), format, data);
         }
+        let data = data.map(Lent::plain);
         let len = u32::try_from(data.map_or(0, |data| data.len)).unwrap_or(u32::MAX);
         let Some(common) = CapsuleCmd::plain(len) else { return false };
-        // Straight to its place: 64 bytes are worth not being copied twice.
         let Some(head) = self.head(CapsuleCmd::LEN, data) else { return false };
-        if let Some((front, entry)) = head.split_first_chunk_mut()
-            && let Some(entry) = entry.first_chunk_mut()
-        {
-            *front = common;
-            *entry = sqe.encode();
+        if let Some(head) = head.first_chunk_mut() {
+            put_command(head, common, sqe, cid, sgl);
         }
         true
     }
@@ -317,6 +327,23 @@ impl Outbox {
             }
         }
         self.end = self.end.saturating_sub(start);
+    }
+}
+
+/// The command with what the transport writes into it.
+#[inline(always)]
+fn on_fabrics(sqe: &Sqe, cid: u16, sgl: Sgl) -> Sqe {
+    Sqe { cid, flags: sqe.flags.with_psdt(Psdt::SGL), sgl, ..*sqe }
+}
+
+/// A capsule straight to its place: 64 bytes are worth not being copied twice, which the compiler sees when it sees nothing else.
+#[inline(never)]
+fn put_command(to: &mut [u8; CapsuleCmd::LEN], common: [u8; 8], sqe: &Sqe, cid: u16, sgl: Sgl) {
+    if let Some((front, entry)) = to.split_first_chunk_mut()
+        && let Some(entry) = entry.first_chunk_mut()
+    {
+        *front = common;
+        *entry = on_fabrics(sqe, cid, sgl).encode();
     }
 }
 

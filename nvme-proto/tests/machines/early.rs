@@ -4,8 +4,8 @@ use nvme_proto::controller::{CommandData, Controller, Event as Ask, Reply};
 use nvme_proto::cqe::Cqe;
 use nvme_proto::digest::Digests;
 use nvme_proto::host::{Command, CommandError, Config, Event, Host, Placement};
-use nvme_proto::machine::Time;
-use nvme_proto::pdu::{CapsuleCmd, CapsuleResp, DataAlignment, H2cData, IcReq, IcResp, R2t};
+use nvme_proto::machine::{Failure, Time};
+use nvme_proto::pdu::{CapsuleCmd, CapsuleResp, DataAlignment, H2cData, IcReq, IcResp, R2t, Rule};
 use nvme_proto::sgl::Sgl;
 use nvme_proto::{Status, controller};
 
@@ -155,4 +155,29 @@ fn a_controller_that_answers_early_waits_for_what_it_asked_for() {
     let event = controller.poll(NOW);
     assert!(matches!(event, Some(Ask::Released { tag: released, .. }) if released == tag), "{event:?}");
     assert_eq!(controller.outstanding(), 0);
+}
+
+#[test]
+fn an_answer_to_a_command_that_cannot_have_been_sent_is_refused() {
+    for given in [false, true] {
+        let mut host: Host<Bytes, Bytes> = Host::new(Config::io(1024), NOW).unwrap();
+        send(&mut host);
+        host.feed(&IcResp::new(DataAlignment::DWORD, Digests::NONE, 4096).encode());
+        assert!(matches!(host.poll(NOW), Some(Event::Ready(_))));
+        let cid = host.submit(NOW, Command::new(sqe(0, 0))).unwrap().wire();
+        assert!(host.wants_transmit());
+        if given {
+            // It may be on its way, even if nobody has said yet how much of it went.
+            assert_eq!(host.transmit().map(<[u8]>::len).sum::<usize>(), 72);
+        }
+        host.feed(&refused(cid));
+        match host.poll(NOW) {
+            Some(Event::Completed(done)) => assert!(given && done.result.is_err()),
+            Some(Event::Failed(Failure::Violation(error))) => {
+                assert!(!given);
+                assert_eq!((error.rule, error.fes.0, error.fei), (Rule::UnknownCompletion, 1, 20));
+            }
+            event => panic!("{event:?}"),
+        }
+    }
 }
