@@ -18,11 +18,11 @@ use crate::value::Value;
 /// | `Ascii` | 1 to `max` printable ASCII characters, not ending in a blank | as it is | without padding |
 /// | `Line` | 1 to `max` bytes, no NUL, no line break | as it is | exactly |
 /// | `Word` | 1 to `max` bytes, no white space, no NUL | as it is | exactly, addresses by what they mean |
-/// | `Path` | an absolute path | as it is | exactly |
+/// | `Path` | an absolute path, up to 4094 bytes | as it is | exactly |
 /// | `Uuid`, `Nguid` | 8-4-4-4-12 digits; an NGUID also without or with other separators | 8-4-4-4-12 | by their bytes |
 /// | `Key` | `DHHC-1:HH:BASE64:` with a right check sum; empty for no key | as it is | exactly |
 /// | `Peer` | 0, 1 or a PCI address (`0000:01:00.1`) | as it is | exactly |
-/// | `Opaque` | 1 to 4095 bytes, no NUL | as it is | exactly |
+/// | `Opaque` | 1 to 4094 bytes, no NUL | as it is | exactly |
 ///
 /// The kernel takes more spellings than these and cuts some values short without saying so (at white space, modulo 65536); what
 /// would be stored as something else is refused here.
@@ -126,8 +126,9 @@ impl std::fmt::Display for Words {
     }
 }
 
-/// Most bytes of a value that one write delivers (`fs/configfs/file.c:SIMPLE_ATTR_SIZE` less one).
-const MAX_VALUE: usize = 4095;
+/// Most bytes of a value. One write delivers one more (`fs/configfs/file.c:SIMPLE_ATTR_SIZE` less one), but reading such a value back,
+/// with its newline, makes the kernel write a NUL behind its page (`configfs.c:nvmet_ns_device_path_show`): seen to crash it.
+const MAX_VALUE: usize = 4094;
 
 impl ValueKind {
     /// The one spelling in which this crate writes a value.
@@ -327,6 +328,17 @@ mod tests {
         ] {
             assert!(canonical(kind, text).is_err(), "{kind:?} {text:?}");
         }
+    }
+
+    #[test]
+    fn no_value_is_so_long_that_reading_it_harms_the_kernel() {
+        for kind in crate::ATTRIBUTES.iter().map(|a| a.kind).chain([ValueKind::Opaque]) {
+            for text in ["/", "DHHC-1:00:", "x", "1"] {
+                let long = text.repeat(5000);
+                assert!(kind.canonical(long[..4095].as_bytes()).is_err(), "{kind:?}");
+            }
+        }
+        assert!(ValueKind::Path.canonical("/".repeat(4094).as_bytes()).is_ok());
     }
 
     #[test]

@@ -82,7 +82,8 @@ pub const ATTRIBUTES: &[Attribute] = &[
         .source("nvmet_ns_p2pmem_store").quirk("ENODEV for a device that is not there or has no such memory."),
     attr(O::Namespace, "device_path", ValueKind::Path, Since(5, 10)).fresh("(null)").structural("device_path")
         .writable(Writable::WhileDisabled).source("nvmet_ns_device_path_store")
-        .quirk("Looked at when the namespace is enabled, in the mount namespace of the process that does it. Cannot be unset."),
+        .quirk("Looked at when the namespace is enabled, in the mount namespace of the process that does it. Cannot be unset. The kernel \
+                stores 4095 bytes, and reading those back overwrites a byte of its memory: 4094 are the most that this crate writes."),
     attr(O::Namespace, "device_uuid", ValueKind::Uuid, Since(5, 10)).fresh("(random)").writable(Writable::WhileDisabled)
         .source("nvmet_ns_device_uuid_store"),
     attr(O::Namespace, "device_nguid", ValueKind::Nguid, Since(5, 10)).fresh("00000000-0000-0000-0000-000000000000")
