@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::{self, Read};
 use std::net::{IpAddr, SocketAddr, SocketAddrV6};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use nvme_fabrics::{Controller, HostIdentity, IdentityFiles, Inventory, KeySerial, Namespace, Sysfs};
@@ -44,8 +44,8 @@ pub fn identity(nqn: Option<HostNqn>, id: Option<HostId>) -> Result<HostIdentity
 /// It cannot be read, or is no secret. Neither message shows any of it.
 pub fn secret(argument: &str) -> Result<DhchapSecret, BoxError> {
     let text = match argument.strip_prefix('@') {
-        Some(file) => read_secret(File::open(file).map_err(|e| format!("cannot open {file}: {e}"))?)?,
-        None if argument == "-" => read_secret(std::io::stdin())?,
+        Some(file) => secret_text(Path::new(file))?,
+        None if argument == "-" => secret_text(Path::new("-"))?,
         None => {
             cli::note(
                 "note: every user of this machine can read a secret among the arguments of a program: use @FILE or -",
@@ -54,6 +54,17 @@ pub fn secret(argument: &str) -> Result<DhchapSecret, BoxError> {
         }
     };
     Ok(text.trim_ascii().parse::<DhchapSecret>().map_err(|e| format!("that is no secret: {e}"))?)
+}
+
+/// The text of a secret or key in a file; `-` is standard input.
+///
+/// # Errors
+/// It cannot be read. The message shows none of it.
+pub fn secret_text(file: &Path) -> Result<Zeroizing<String>, BoxError> {
+    if file == Path::new("-") {
+        return read_secret(std::io::stdin());
+    }
+    read_secret(File::open(file).map_err(|e| format!("cannot open {}: {e}", file.display()))?)
 }
 
 /// A secret is one short line; more than this is something else.

@@ -20,6 +20,7 @@
 //! |---|---|
 //! | [`release`], [`guest`] | what to boot |
 //! | [`tools`], [`apt`], [`kernels`], [`modules`], [`cache`] | getting it |
+//! | [`foreign`] | programs of a newer Debian than this machine's |
 //! | [`image`] | the guest's file system |
 //! | [`accel`], [`protocol`] | running it and what it says |
 
@@ -29,6 +30,7 @@ pub mod cache;
 pub mod command;
 mod console;
 mod cpio;
+pub mod foreign;
 pub mod guest;
 pub mod image;
 pub mod kernels;

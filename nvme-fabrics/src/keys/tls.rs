@@ -44,7 +44,7 @@ pub enum TlsKeyError {
 #[cfg(feature = "auth")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum VersionOfIdentity {
-    /// 0: the names alone. Linux up to 6.12 searches for this version only.
+    /// 0: the names alone. Linux up to 6.11 searches for this version only.
     V0,
     /// 1: with a digest of the key, as NVMe/TCP 1.0 asks for.
     #[default]

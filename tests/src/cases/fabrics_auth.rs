@@ -4,7 +4,9 @@ use std::fs;
 use std::path::Path;
 
 use nvme_examples::vm::Release;
-use nvme_fabrics::{ConnectError, ConnectOptions, Connected, HostIdentity, OsDevice, Stage, Sysfs, connect};
+use nvme_fabrics::{
+    ConnectError, ConnectErrorKind, ConnectOptions, Connected, HostIdentity, OsDevice, Stage, Sysfs, connect,
+};
 use nvme_proto::auth::{DhchapSecret, HashId};
 use nvmet_configfs::SubsystemSpec;
 
@@ -16,6 +18,7 @@ use crate::{ensure, ensure_eq};
 pub const CASES: &[Case] = &[
     Case::new("fabrics_auth::one_direction", one_direction),
     Case::new("fabrics_auth::both_directions", both_directions),
+    Case::new("fabrics_auth::every_function_and_length", every_function_and_length),
 ];
 
 const NQN: &str = "nqn.2024-05.org.example:guarded";
@@ -114,17 +117,55 @@ fn must_fail(
     }
 }
 
+/// What nvme-cli of Debian 13 says of the same.
+fn theirs(ctx: &mut Ctx, me: &HostIdentity, more: &[&str]) -> Result<(), Failure> {
+    let (nqn, id) = (me.nqn.to_string(), me.id.to_string());
+    let place = ["connect", "-t", "tcp", "-a", "127.0.0.1", "-s", "4420", "-n", NQN, "-q", &*nqn, "-I", &*id];
+    let ran = ctx.try_run("nvme-2.13", [&place[..], more].concat())?;
+    ensure!(ran.code != Some(0), "nvme-cli connected");
+    ctx.note(&format!("    nvme-cli 2.13: {}", ran.stderr.trim()));
+    Ok(())
+}
+
 fn one_direction(ctx: &mut Ctx) -> Result<(), Failure> {
     if unsupported(ctx)? {
         return Ok(());
     }
     let me = scene::me()?;
     guard(ctx, &me, &[("dhchap_key", secret(1)?.expose_text().as_str().to_owned())])?;
-    must_fail(ctx, &me, "no secret", Ok)?;
-    must_fail(ctx, &me, "a wrong secret", |o| Ok(o.authenticate(secret(2)?)?))?;
+    let error = must_fail(ctx, &me, "no secret", Ok)?;
+    ensure_eq!(error.kind(), ConnectErrorKind::AuthenticationRequired, "no secret");
+    theirs(ctx, &me, &[])?;
+    let error = must_fail(ctx, &me, "a wrong secret", |o| Ok(o.authenticate(secret(2)?)?))?;
+    ensure_eq!(error.kind(), ConnectErrorKind::AuthenticationFailed, "a wrong secret");
+    ensure!(!error.is_retryable(), "the same secret stays wrong");
+    theirs(ctx, &me, &["-S", secret(2)?.expose_text().as_str()])?;
     let connected = attempt(&me, |o| Ok(o.authenticate(secret(1)?)?))?;
     scene::device_of(connected.controller)?;
     scene::leave(connected.controller)?;
+    scene::clear_target()
+}
+
+/// Secrets of every form: what the target computes from them is what the host does.
+fn every_function_and_length(ctx: &mut Ctx) -> Result<(), Failure> {
+    if unsupported(ctx)? {
+        return Ok(());
+    }
+    let me = scene::me()?;
+    for (hash, len) in [
+        (None, 32),
+        (None, 48),
+        (None, 64),
+        (Some(HashId::SHA256), 32),
+        (Some(HashId::SHA384), 48),
+        (Some(HashId::SHA512), 64),
+    ] {
+        let secret = DhchapSecret::new(hash, &[9; 64][..len])?;
+        guard(ctx, &me, &[("dhchap_key", secret.expose_text().as_str().to_owned())])?;
+        let connected = attempt(&me, |o| Ok(o.authenticate(secret)?))?;
+        scene::device_of(connected.controller)?;
+        scene::leave(connected.controller)?;
+    }
     scene::clear_target()
 }
 
@@ -135,9 +176,11 @@ fn both_directions(ctx: &mut Ctx) -> Result<(), Failure> {
     let me = scene::me()?;
     let text = |byte| Ok::<_, Failure>(secret(byte)?.expose_text().as_str().to_owned());
     guard(ctx, &me, &[("dhchap_key", text(1)?), ("dhchap_ctrl_key", text(3)?)])?;
-    must_fail(ctx, &me, "a wrong secret of the controller", |o| {
+    let error = must_fail(ctx, &me, "a wrong secret of the controller", |o| {
         Ok(o.authenticate(secret(1)?)?.authenticate_controller(secret(4)?)?)
     })?;
+    ensure_eq!(error.kind(), ConnectErrorKind::AuthenticationFailed, "of the controller");
+    theirs(ctx, &me, &["-S", secret(1)?.expose_text().as_str(), "-C", secret(4)?.expose_text().as_str()])?;
     let connected = attempt(&me, |o| Ok(o.authenticate(secret(1)?)?.authenticate_controller(secret(3)?)?))?;
     scene::device_of(connected.controller)?;
     scene::leave(connected.controller)?;

@@ -4,8 +4,12 @@ use crate::guest::Case;
 
 pub mod access;
 pub mod apply;
+mod capture;
 pub mod fabrics_auth;
+pub mod fabrics_keys;
 pub mod fabrics_options;
+pub mod fabrics_secrets;
+pub mod fabrics_tls;
 pub mod guide;
 pub mod mistakes;
 pub mod model;
@@ -32,7 +36,10 @@ pub fn all() -> Vec<Case> {
         programs::CASES,
         mistakes::CASES,
         fabrics_options::CASES,
+        fabrics_keys::CASES,
         fabrics_auth::CASES,
+        fabrics_secrets::CASES,
+        fabrics_tls::CASES,
         model::CASES,
         paths::CASES,
         soft_target::CASES,

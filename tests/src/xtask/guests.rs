@@ -15,6 +15,8 @@ pub(crate) struct Programs {
     pub(crate) guest: PathBuf,
     /// The binaries of the examples: name, path.
     pub(crate) examples: Vec<(String, PathBuf)>,
+    /// Files of programs from a newer Debian: where each goes, and where it is.
+    pub(crate) foreign: Vec<(String, PathBuf)>,
 }
 
 /// Builds them all, in a target folder of their own: with other compiler flags they would push everything else out.
@@ -36,5 +38,5 @@ pub(crate) fn build() -> Result<Programs, StepError> {
     let at = |name: &str| folder.join(TARGET).join("release").join(name);
     let guest = at("guest");
     let examples = examples.into_iter().map(|name| (name.clone(), at(&name))).collect();
-    Ok(Programs { guest, examples })
+    Ok(Programs { guest, examples, foreign: Vec::new() })
 }

@@ -8,9 +8,9 @@ use std::thread;
 use std::time::Duration;
 
 use clap::Args;
-use nvme_examples::vm::cache;
 use nvme_examples::vm::tools::{self, Tool};
 use nvme_examples::vm::{self, Event, Guest, Init, Release, VmError};
+use nvme_examples::vm::{cache, foreign};
 
 use super::guests::{self, Programs};
 use super::steps::StepError;
@@ -95,7 +95,8 @@ impl Summary {
 /// Builds, boots, reports. An error means that nothing could be run at all.
 pub(crate) fn run(options: &Options) -> Result<Summary, StepError> {
     tools::ensure(&[tools::BOOT, PROGRAMS].concat(), &mut |line| println!("{line}"))?;
-    let programs = guests::build()?;
+    let mut programs = guests::build()?;
+    programs.foreign = foreign::prepare(&mut |line| println!("{line}"))?;
     let mut releases = options.releases.clone();
     releases.sort_unstable();
     releases.dedup();
@@ -141,6 +142,9 @@ fn one(release: Release, programs: &Programs, options: &Options) -> Ran {
         .deadline(DEADLINE);
     for (name, path) in &programs.examples {
         guest = guest.file(format!("/bin/{name}"), path);
+    }
+    for (to, from) in &programs.foreign {
+        guest = guest.file(to, from);
     }
     for tool in PROGRAMS {
         guest = guest.program(format!("/sbin/{}", tool.program), tools::find(tool.program));

@@ -73,6 +73,7 @@ impl Stage {
                 Rejection::NoKeyring { .. }
                 | Rejection::NoKey { .. }
                 | Rejection::KeyNotFound { .. }
+                | Rejection::KeyUnusable { .. }
                 | Rejection::NoHandshakeDaemon
                 | Rejection::HandshakeTimeout
                 | Rejection::HandshakeFailed { .. },

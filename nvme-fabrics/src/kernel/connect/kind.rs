@@ -133,6 +133,7 @@ fn told(rejection: &Rejection) -> Option<ConnectErrorKind> {
         Rejection::NoKeyring { .. } => Kind::NoKeyring,
         Rejection::NoKey { .. } => Kind::NoKey,
         Rejection::KeyNotFound { .. } => Kind::KeyNotFound,
+        Rejection::KeyUnusable { .. } => Kind::KeyUnusable,
         Rejection::NoHandshakeDaemon => Kind::NoHandshakeDaemon,
         Rejection::HandshakeTimeout => Kind::HandshakeTimeout,
         Rejection::HandshakeFailed { .. } => Kind::HandshakeFailed,

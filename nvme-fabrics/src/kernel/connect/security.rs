@@ -5,7 +5,7 @@
 //! | ESRCH, with TLS asked for | nothing: the kernel says it when nobody listens for handshakes | [`Rejection::NoHandshakeDaemon`] |
 //! | ENOKEY, with a key or keyring named | `/proc/keys`: is there one of that number? | [`Rejection::KeyNotFound`] |
 //! | ENOKEY, with TLS asked for | `/proc/keys`: the keyring, keys of these two names | [`Rejection::NoKeyring`], [`Rejection::NoKey`] |
-//! | another number, with TLS asked for | how far the log says it got | [`Rejection::HandshakeTimeout`], [`Rejection::HandshakeFailed`] |
+//! | another number, and the log tells of the handshake | `/proc/keys`: is what was named still good? | [`Rejection::KeyUnusable`], else what the log told |
 //!
 //! All of it is looked at after the kernel has refused, never before: only the kernel decides, and nothing that could go through is held back. Where
 //! `/proc/keys` cannot be read, the kernel's answer stays as it is.
@@ -35,8 +35,18 @@ pub(super) fn refine(
             Ok(keys) => missing(&keys, options).or(told),
             Err(_) => told,
         },
+        (Some(Errno::EKEYEXPIRED | Errno::EKEYREVOKED), _) | (_, Some(Rejection::HandshakeFailed { .. })) => {
+            listing::list(sysfs).ok().and_then(|keys| unusable(&keys, options)).or(told)
+        }
         _ => told,
     }
+}
+
+/// A key or keyring that was named and can no longer be used. Kernels of today name it to the daemon all the same, and the handshake fails.
+fn unusable(keys: &[ListedKey], options: &ConnectOptions) -> Option<Rejection> {
+    let named = [options.named_key(), options.named_keyring()];
+    let found = keys.iter().find(|key| named.contains(&Some(key.serial)) && key.state != KeyState::Usable)?;
+    Some(Rejection::KeyUnusable { key: found.serial, state: found.state })
 }
 
 /// Which key or keyring is not there.
@@ -86,6 +96,7 @@ pub(super) fn hint(rejection: &Rejection) -> Option<String> {
         Rejection::KeyNotFound { .. } => {
             "numbers of keys change whenever the machine starts: look it up again".to_owned()
         }
+        Rejection::KeyUnusable { .. } => "insert it again and name its new number".to_owned(),
         Rejection::NoHandshakeDaemon => "install ktls-utils and start tlshd: systemctl enable --now tlshd".to_owned(),
         Rejection::HandshakeTimeout => {
             "the target may speak no TLS, or a handshake daemon, here or there, does not answer".to_owned()
@@ -165,5 +176,13 @@ mod tests {
         assert_eq!(reason(Some(RING), &ring, Errno::ENOKEY), not_found(8));
         let there = options().tls_key(serial(0x0a1b_2c3d)).unwrap();
         assert_eq!(reason(Some(RING), &there, Errno::ENOKEY), None, "it is there");
+        let expired = RING.replace("perm", "expd");
+        let unusable = Some(Rejection::KeyUnusable { key: serial(0x0a1b_2c3d), state: KeyState::Expired });
+        assert_eq!(reason(Some(&expired), &there, Errno::EKEYEXPIRED), unusable);
+        let f = Fixture::new();
+        f.file("proc/keys", &expired);
+        let failed = Some(Rejection::HandshakeFailed { errno: Errno::EIO });
+        assert_eq!(refine(&f.sysfs(), &there, Some(Errno::EIO), failed.clone()), unusable);
+        assert_eq!(refine(&f.sysfs(), &named, Some(Errno::EIO), failed.clone()), failed);
     }
 }

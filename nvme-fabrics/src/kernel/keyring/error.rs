@@ -95,7 +95,7 @@ impl KeyringError {
 
 fn no_keyring_hint(name: &str) -> &'static str {
     if name == super::NVME_KEYRING {
-        " (the module nvme-keyring makes it: modprobe nvme-tcp, on Linux 6.7 or newer built with CONFIG_NVME_TCP_TLS)"
+        " (only root sees it; the module nvme-keyring makes it: modprobe nvme-tcp, on Linux 6.7 or newer built with CONFIG_NVME_TCP_TLS)"
     } else {
         " (or this process may not see it)"
     }

@@ -21,6 +21,10 @@ const MAX_KEYS: usize = 1 << 16;
 /// The longest key for TLS, bytes.
 const MAX_KEY: usize = 48;
 
+/// Everything for whoever holds the keyring and for its user, as the kernel gives it to `.nvme`: the handshake daemon runs in another session, and the
+/// kernel links the keyring to it.
+const POSSESSOR_AND_USER: u32 = 0x3f3f_0000;
+
 /// A keyring, linked to this process so that its keys may be read. The link ends with the process.
 ///
 /// It belongs to the thread that opened it: the kernel gives the right to the calling thread, and to threads made after that.
@@ -76,7 +80,7 @@ impl TlsKeyring {
     }
 
     /// A keyring of one's own, for keys that the kernel shall not find by itself; one of this name is used again. It belongs to the calling
-    /// user and stays until the user's last process is gone.
+    /// user, whose handshake daemon may use it, and stays until the user's last process is gone.
     ///
     /// # Errors
     /// [`KeyringError::Open`]: no quota, or a name that begins with a dot, which is the kernel's alone.
@@ -87,6 +91,7 @@ impl TlsKeyring {
             Ok(serial) => serial,
             Err(_) => sys::add_key(c"keyring", &text, &[], sys::USER_KEYRING).map_err(failed)?,
         };
+        sys::set_permissions(serial, POSSESSOR_AND_USER).map_err(failed)?;
         let serial = KeySerial::new(serial).ok_or_else(|| failed(Nix::EOVERFLOW))?;
         Ok(Self { serial, this_thread: PhantomData })
     }

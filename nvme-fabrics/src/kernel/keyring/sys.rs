@@ -33,7 +33,7 @@ pub(super) fn add_key(kind: &CStr, name: &CStr, payload: &[u8], ring: i32) -> Re
 /// A `keyctl` operation whose arguments are numbers.
 fn numbers(operation: u32, first: i32, second: i32) -> Result<(), Errno> {
     let (operation, first, second) = (c_long::from(operation), c_long::from(first), c_long::from(second));
-    // SAFETY: the operations of this module's callers (link, unlink, revoke, set a time-out) take numbers only, so no memory is touched; unused
+    // SAFETY: the operations of this module's callers (link, unlink, revoke, set a time-out or permissions) take numbers only, so no memory is touched; unused
     // arguments are zero.
     let answer = unsafe { libc::syscall(libc::SYS_keyctl, operation, first, second, 0_i64, 0_i64) };
     Errno::result(answer).map(drop)
@@ -52,6 +52,12 @@ pub(super) fn unlink(key: i32, ring: i32) -> Result<(), Errno> {
 /// Makes a key unusable for everybody.
 pub(super) fn revoke(key: i32) -> Result<(), Errno> {
     numbers(libc::KEYCTL_REVOKE, key, 0)
+}
+
+/// Sets who may do what with a key.
+pub(super) fn set_permissions(key: i32, permissions: u32) -> Result<(), Errno> {
+    let permissions = i32::try_from(permissions).map_err(|_| Errno::EINVAL)?;
+    numbers(libc::KEYCTL_SETPERM, key, permissions)
 }
 
 /// Lets a key expire after so many seconds; 0: never.

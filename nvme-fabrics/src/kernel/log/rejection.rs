@@ -45,6 +45,7 @@ use nvme_proto::Status;
 
 use super::Record;
 use crate::kernel::errno::Errno;
+use crate::kernel::keyring::KeyState;
 use crate::kernel::names::ControllerName;
 use crate::options::KeySerial;
 
@@ -119,6 +120,13 @@ pub enum Rejection {
     KeyNotFound {
         /// The number.
         key: KeySerial,
+    },
+    /// The key or keyring that was named can no longer be used.
+    KeyUnusable {
+        /// Its number.
+        key: KeySerial,
+        /// What became of it.
+        state: KeyState,
     },
     /// TLS was asked for, and no daemon does handshakes for the kernel.
     NoHandshakeDaemon,
@@ -200,9 +208,14 @@ impl fmt::Display for Rejection {
             Self::KeyNotFound { key } => {
                 write!(f, "there is no key or keyring {key} (0x{:08x})", key.as_u32())
             }
+            Self::KeyUnusable { key, state } => {
+                write!(f, "the key {key} (0x{:08x}) is {}", key.as_u32(), state.as_str())
+            }
             Self::NoHandshakeDaemon => f.write_str("no daemon does TLS handshakes for the kernel"),
             Self::HandshakeTimeout => f.write_str("the TLS handshake did not finish in time"),
-            Self::HandshakeFailed { errno } => write!(f, "the TLS handshake failed: {errno}"),
+            Self::HandshakeFailed { errno } => {
+                write!(f, "the TLS handshake failed (reported as: {errno})")
+            }
             Self::InvalidParameter(p) => write!(f, "the target found the {p} invalid"),
             Self::IncompatibleFormat(v) => write!(f, "the target does not know Connect format {v}"),
             Self::ConnectionLost => f.write_str("the connection was lost during Connect"),
@@ -370,16 +383,21 @@ fn authentication(text: &str, words: &str) -> Option<Rejection> {
 /// What `tcp.c: nvme_tcp_start_tls` says about a handshake: it ends in the negative of an error number.
 fn handshake(rest: &str) -> Option<Rejection> {
     let (_, words) = rest.split_once(": ")?;
-    let number =
-        ["failed to start TLS: -", "TLS handshake failed, error -", "TLS handshake complete, error -"]
-            .iter()
-            .find_map(|start| words.strip_prefix(start))?;
-    let errno = Errno(number.parse().ok()?);
-    Some(match errno {
-        Errno::ESRCH => Rejection::NoHandshakeDaemon,
-        Errno::ETIMEDOUT => Rejection::HandshakeTimeout,
-        _ => Rejection::HandshakeFailed { errno },
-    })
+    let errno = |start: &str| words.strip_prefix(start)?.parse().ok().map(Errno);
+    if let Some(errno) = errno("failed to start TLS: -") {
+        let nobody = errno == Errno::ESRCH;
+        return Some(if nobody {
+            Rejection::NoHandshakeDaemon
+        } else {
+            Rejection::HandshakeFailed { errno }
+        });
+    }
+    if let Some(errno) = errno("TLS handshake failed, error -") {
+        // Here it is the kernel that waited.
+        let late = errno == Errno::ETIMEDOUT;
+        return Some(if late { Rejection::HandshakeTimeout } else { Rejection::HandshakeFailed { errno } });
+    }
+    Some(Rejection::HandshakeFailed { errno: errno("TLS handshake complete, error -")? })
 }
 
 /// The complaints of `tcp.c: nvme_tcp_alloc_ctrl` about what it was given.
@@ -547,6 +565,34 @@ mod tests {
         ];
         assert_eq!(find(&records, &[]), Some(Rejection::AuthenticationRequired));
         assert_eq!(find::<&str>(&[], &[]), None);
+    }
+
+    /// As 6.12 writes them.
+    #[test]
+    fn authentication_and_tls() {
+        let one = |text: &str| find(&[&format!("3,1,1,-;nvme nvme1: {text}")], &[]);
+        let failed = |errno| Some(Rejection::HandshakeFailed { errno });
+        for (text, reason) in [
+            ("qid 0: no key", Some(Rejection::AuthenticationRequired)),
+            ("queue 0: failed to start TLS: -3", Some(Rejection::NoHandshakeDaemon)),
+            ("queue 0: failed to start TLS: -12", failed(Errno::ENOMEM)),
+            ("queue 0: TLS handshake failed, error -110", Some(Rejection::HandshakeTimeout)),
+            ("queue 0: TLS handshake complete, error -5", failed(Errno::EIO)),
+            ("queue 1: TLS handshake complete, error -110", failed(Errno::ETIMEDOUT)),
+            ("qid 0: secure concatenation is not supported", Some(Rejection::SecureChannelRequired)),
+        ] {
+            assert_eq!(one(text), reason, "{text}");
+        }
+        let text = "qid 0: authentication failed, error -129";
+        assert_eq!(one(text), Some(Rejection::AuthenticationFailed { text: text.into() }));
+        for other in
+            ["qid 0: authentication setup failed", "no valid PSK found", "queue 0: failed to start TLS: x"]
+        {
+            assert_eq!(one(other), Some(Rejection::Other(other.into())));
+        }
+        let no_key =
+            ["4,1,1,-;nvme nvme1: qid 0: no key", "4,1,1,-;nvme nvme1: qid 0: authentication setup failed"];
+        assert_eq!(find(&no_key, &[]), Some(Rejection::AuthenticationRequired));
     }
 
     #[test]
