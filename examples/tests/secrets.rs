@@ -84,7 +84,8 @@ fn nothing_that_is_said_shows_a_secret() {
         for (program, words) in calls {
             let words: Vec<&str> = words.iter().map(String::as_str).collect();
             let (output, said) = run(program, &words);
-            assert_ne!(output.status.code(), Some(0), "{said}");
+            let is_right = words.first() == Some(&"check") && text == format!("{SECRET}:");
+            assert_eq!(output.status.code() == Some(0), is_right, "{program} {words:?}: {said}");
             assert!(!said.contains("WlpaWlpa"), "{program} {words:?} says {said}");
         }
     }

@@ -6,8 +6,12 @@
 //! ```
 //!
 //! One key a line: its identity, a blank, and the **derived** key in the text form of configured keys. nvme-cli writes and reads it with `nvme
-//! tls-key --export` and `--import`, and its udev rule imports it when `nvme-tcp` is loaded. Source: nvme-cli `nvme.c: import_key`,
-//! libnvme `linux.c: __scan_tls_key`.
+//! tls-key --export` and `--import`, and its udev rule imports it when `nvme-tcp` is loaded.
+//!
+//! nvme-cli 2.13 begins the key of an identity of version 0 with `NVMeTLSkey-0:`, which it then refuses to import. Here that is read as what it means,
+//! and never written.
+//!
+//! Source: nvme-cli `nvme.c: import_key`, libnvme `linux.c: __scan_tls_key, nvme_export_tls_key_versioned`.
 
 use std::fmt::Write as _;
 use std::fs::{self, File, OpenOptions};
@@ -24,6 +28,10 @@ const MAX_FILE: usize = 1 << 20;
 
 /// The longest line: two NQNs of 223 bytes, a digest, and a key.
 const MAX_LINE: usize = 1024;
+
+/// How nvme-cli begins keys of identities of version 0, and how all keys begin.
+const VERSION_0: &str = "NVMeTLSkey-0:";
+const VERSION_1: &str = "NVMeTLSkey-1:";
 
 /// The file that nvme-cli and its udev rule use.
 const SYSTEM: &str = "/etc/nvme/tls-keys";
@@ -200,7 +208,11 @@ fn parse_line(line: &str) -> Result<Option<TlsKey>, KeyLineError> {
     }
     let (identity, key) = line.rsplit_once(' ').ok_or(KeyLineError::Parts)?;
     let identity = identity.trim_ascii_end().parse().map_err(KeyLineError::Identity)?;
-    let key: ConfiguredPsk = key.parse().map_err(KeyLineError::Key)?;
+    let key: ConfiguredPsk = match key.strip_prefix(VERSION_0) {
+        Some(rest) => Zeroizing::new(format!("{VERSION_1}{rest}")).parse(),
+        None => key.parse(),
+    }
+    .map_err(KeyLineError::Key)?;
     TlsKey::new(identity, key.expose_bytes()).map(Some).map_err(KeyLineError::Misfit)
 }
 
@@ -234,6 +246,12 @@ mod tests {
         assert!(matches!(KeyFile::load(&path), Err(KeyFileError::TooLong { .. })));
         fs::write(&path, [0xff]).unwrap();
         assert!(matches!(KeyFile::load(&path), Err(KeyFileError::Read { .. })));
+    }
+
+    #[test]
+    fn what_nvme_cli_exports_of_version_0_is_read() {
+        let text = two().expose_text().replace("NVMeTLSkey-1:", "NVMeTLSkey-0:");
+        assert_eq!(KeyFile::parse(&text), two());
     }
 
     #[test]

@@ -117,16 +117,6 @@ fn must_fail(
     }
 }
 
-/// What nvme-cli of Debian 13 says of the same.
-fn theirs(ctx: &mut Ctx, me: &HostIdentity, more: &[&str]) -> Result<(), Failure> {
-    let (nqn, id) = (me.nqn.to_string(), me.id.to_string());
-    let place = ["connect", "-t", "tcp", "-a", "127.0.0.1", "-s", "4420", "-n", NQN, "-q", &*nqn, "-I", &*id];
-    let ran = ctx.try_run("nvme-2.13", [&place[..], more].concat())?;
-    ensure!(ran.code != Some(0), "nvme-cli connected");
-    ctx.note(&format!("    nvme-cli 2.13: {}", ran.stderr.trim()));
-    Ok(())
-}
-
 fn one_direction(ctx: &mut Ctx) -> Result<(), Failure> {
     if unsupported(ctx)? {
         return Ok(());
@@ -135,11 +125,11 @@ fn one_direction(ctx: &mut Ctx) -> Result<(), Failure> {
     guard(ctx, &me, &[("dhchap_key", secret(1)?.expose_text().as_str().to_owned())])?;
     let error = must_fail(ctx, &me, "no secret", Ok)?;
     ensure_eq!(error.kind(), ConnectErrorKind::AuthenticationRequired, "no secret");
-    theirs(ctx, &me, &[])?;
+    scene::nvme_cli_is_refused(ctx, &me, NQN, &[])?;
     let error = must_fail(ctx, &me, "a wrong secret", |o| Ok(o.authenticate(secret(2)?)?))?;
     ensure_eq!(error.kind(), ConnectErrorKind::AuthenticationFailed, "a wrong secret");
     ensure!(!error.is_retryable(), "the same secret stays wrong");
-    theirs(ctx, &me, &["-S", secret(2)?.expose_text().as_str()])?;
+    scene::nvme_cli_is_refused(ctx, &me, NQN, &["-S", secret(2)?.expose_text().as_str()])?;
     let connected = attempt(&me, |o| Ok(o.authenticate(secret(1)?)?))?;
     scene::device_of(connected.controller)?;
     scene::leave(connected.controller)?;
@@ -180,7 +170,12 @@ fn both_directions(ctx: &mut Ctx) -> Result<(), Failure> {
         Ok(o.authenticate(secret(1)?)?.authenticate_controller(secret(4)?)?)
     })?;
     ensure_eq!(error.kind(), ConnectErrorKind::AuthenticationFailed, "of the controller");
-    theirs(ctx, &me, &["-S", secret(1)?.expose_text().as_str(), "-C", secret(4)?.expose_text().as_str()])?;
+    scene::nvme_cli_is_refused(
+        ctx,
+        &me,
+        NQN,
+        &["-S", secret(1)?.expose_text().as_str(), "-C", secret(4)?.expose_text().as_str()],
+    )?;
     let connected = attempt(&me, |o| Ok(o.authenticate(secret(1)?)?.authenticate_controller(secret(3)?)?))?;
     scene::device_of(connected.controller)?;
     scene::leave(connected.controller)?;

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use nvme_examples::vm::Release;
 use nvme_fabrics::Sysfs;
-use nvme_fabrics::kernel::keyring::TlsKeyring;
+use nvme_fabrics::kernel::keyring::{KeyState, TlsKeyring};
 use nvme_fabrics::keys::{ConfiguredPsk, DhchapSecret, PskHash};
 use nvme_proto::auth::HashId;
 use nvmet_configfs::SubsystemSpec;
@@ -116,7 +116,8 @@ fn nothing_printed_or_logged_shows_one(ctx: &mut Ctx) -> Result<(), Failure> {
         hidden("the kernel's log", &line)?;
     }
     if let Ok(ring) = TlsKeyring::open(&Sysfs::system()) {
-        let keys = ring.keys(&Sysfs::system())?;
+        let mut keys = ring.keys(&Sysfs::system())?;
+        keys.retain(|key| key.state == KeyState::Usable);
         ensure!(!keys.is_empty(), "`keys insert` inserted none");
         for key in keys {
             ring.revoke(key.serial)?;

@@ -10,9 +10,7 @@ use std::time::Duration;
 use nvme_examples::vm::Release;
 use nvme_fabrics::kernel::keyring::{KeyState, TlsKeyring};
 use nvme_fabrics::keys::{ConfiguredPsk, PskHash, TlsKey, VersionOfIdentity};
-use nvme_fabrics::{
-    ConnectErrorKind, ConnectOptions, Connected, HostIdentity, KeySerial, OsDevice, Stage, Sysfs, connect,
-};
+use nvme_fabrics::{ConnectErrorKind, ConnectOptions, Connected, KeySerial, OsDevice, Stage, Sysfs, connect};
 use nvme_proto::tls::LabelEncoding;
 use nvmet_configfs::{PortId, PortSpec, TargetSpec};
 
@@ -114,7 +112,15 @@ fn options() -> Result<ConnectOptions, Failure> {
     Ok(ConnectOptions::tcp("127.0.0.1".parse()?, scene::PORT, scene::subsystem(NQN)?, scene::me()?)?)
 }
 
+/// Connects; again when the target has reset the connection. Both handshakes end at about the same time, and what the host sends before the target's
+/// daemon has handed the socket back is lost there: seen once on 6.12, with ECONNRESET.
 fn join(options: &ConnectOptions) -> Result<Connected, Failure> {
+    for _ in 0..5 {
+        match connect(&OsDevice::system(), &Sysfs::system(), options) {
+            Err(error) if error.is_retryable() => {}
+            result => return Ok(result?),
+        }
+    }
     Ok(connect(&OsDevice::system(), &Sysfs::system(), options)?)
 }
 
@@ -259,35 +265,26 @@ fn refused(
     Ok(())
 }
 
-fn theirs(ctx: &mut Ctx, me: &HostIdentity, more: &[&str]) -> Result<(), Failure> {
-    let (nqn, id) = (me.nqn.to_string(), me.id.to_string());
-    let place = ["connect", "-t", "tcp", "-a", "127.0.0.1", "-s", "4420", "-n", NQN, "-q", &*nqn, "-I", &*id];
-    let ran = ctx.try_run("nvme-2.13", [&place[..], more].concat())?;
-    ensure!(ran.code != Some(0), "nvme-cli connected");
-    ctx.note(&format!("    nvme-cli 2.13: {}", ran.stderr.trim()));
-    Ok(())
-}
-
 fn what_is_missing_is_said(ctx: &mut Ctx) -> Result<(), Failure> {
     use ConnectErrorKind as Kind;
     let Some(ring) = keyring(ctx)? else { return Ok(()) };
     let me = scene::me()?;
     target(ctx, Some("required"))?;
     refused(ctx, "no key", &options()?.tls()?, Kind::NoKey)?;
-    theirs(ctx, &me, &["--tls"])?;
+    scene::nvme_cli_is_refused(ctx, &me, NQN, &["--tls"])?;
     let none = KeySerial::new(i32::MAX).ok_or_else(|| Failure::new("no number"))?;
     refused(ctx, "a number that is no key's", &options()?.tls_key(none)?, Kind::KeyNotFound)?;
-    theirs(ctx, &me, &["--tls", "--tls_key", "2147483647"])?;
+    scene::nvme_cli_is_refused(ctx, &me, NQN, &["--tls", "--tls_key", "2147483647"])?;
     let serial = key(1, PskHash::Sha256, VersionOfIdentity::V0)?.insert(&ring)?;
     refused(ctx, "no daemon", &options()?.tls()?, Kind::NoHandshakeDaemon)?;
-    theirs(ctx, &me, &["--tls"])?;
+    scene::nvme_cli_is_refused(ctx, &me, NQN, &["--tls"])?;
     let daemon = Tlshd::start(ctx)?;
     refused(ctx, "a target that demands TLS, asked without", &options()?, Kind::Initialize)?;
-    theirs(ctx, &me, &[])?;
+    scene::nvme_cli_is_refused(ctx, &me, NQN, &[])?;
     scene::clear_target()?;
     target(ctx, None)?;
     refused(ctx, "a target without TLS", &options()?.tls_key(serial)?, Kind::HandshakeFailed)?;
-    theirs(ctx, &me, &["--tls"])?;
+    scene::nvme_cli_is_refused(ctx, &me, NQN, &["--tls"])?;
     scene::clear_target()?;
     target(ctx, Some("required"))?;
     let connected = join(&options()?.tls()?)?;

@@ -126,3 +126,21 @@ pub(super) fn device_of(controller: ControllerName) -> Result<PathBuf, Failure> 
 pub(super) fn leave(controller: ControllerName) -> Result<Disconnected, Failure> {
     Ok(disconnect(&Sysfs::system(), &Selector::Controller(controller), Force::No, PATIENCE)?)
 }
+
+/// What nvme-cli of Debian 13 says when it tries to connect as this host, with these options, and must not get through; printed below the case.
+pub(super) fn nvme_cli_is_refused(
+    ctx: &mut Ctx,
+    me: &HostIdentity,
+    nqn: &str,
+    more: &[&str],
+) -> Result<(), Failure> {
+    let (host, id, port) = (me.nqn.to_string(), me.id.to_string(), PORT.to_string());
+    let place =
+        ["connect", "-t", "tcp", "-a", "127.0.0.1", "-s", &*port, "-n", nqn, "-q", &*host, "-I", &*id];
+    let ran = ctx.try_run("nvme-2.13", [&place[..], more].concat())?;
+    if ran.code == Some(0) {
+        return Err(Failure::new("nvme-cli connected"));
+    }
+    ctx.note(&format!("    nvme-cli 2.13: {}", ran.stderr.trim()));
+    Ok(())
+}
