@@ -116,7 +116,7 @@ impl TlsKey {
         self.key.expose_text()
     }
 
-    /// Puts it into the kernel's keyring; one of the same identity is replaced.
+    /// Puts it into the kernel's keyring; one of the same identity is replaced, and the new one has another number.
     ///
     /// # Errors
     /// [`KeyringError`].

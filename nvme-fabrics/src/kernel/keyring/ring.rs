@@ -102,7 +102,7 @@ impl TlsKeyring {
         self.serial
     }
 
-    /// Puts the key of an identity in; one of the same identity is replaced and keeps its number. Derive the key with the functions of
+    /// Puts the key of an identity in. One of the same identity is replaced, and the new one has another number. Derive the key with the functions of
     /// [`keys`](crate::keys) (feature `auth`).
     ///
     /// # Errors
