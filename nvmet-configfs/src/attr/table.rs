@@ -41,7 +41,7 @@ pub const ATTRIBUTES: &[Attribute] = &[
     attr(O::Host, "dhchap_key", ValueKind::Key, Since(6, 0)).build(AUTH).secret()
         .source("auth.c:nvmet_auth_set_key")
         .quirk("Asked for only from hosts that are permitted by name, never under `attr_allow_any_host`. Readable by every local user \
-                unless the file's mode is changed. Once set, it can be cleared only by removing the host (before 6.12)."),
+                until this crate writes it, which takes that away. Once set, it can be cleared only by removing the host (before 6.12)."),
     attr(O::Host, "dhchap_ctrl_key", ValueKind::Key, Since(6, 0)).build(AUTH).secret()
         .source("auth.c:nvmet_auth_set_key").quirk("The target's own key, for authentication both ways. Else as `dhchap_key`."),
 

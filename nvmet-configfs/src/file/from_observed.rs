@@ -44,7 +44,15 @@ impl Maker {
         for (name, value) in values.entries() {
             let Some(text) = name.to_str() else { continue };
             let known = attr::attribute(into.owner(), text);
-            let (Ok(value), false) = (value, known.is_some_and(|a| a.is_structural())) else { continue };
+            let Ok(value) = value else {
+                if !attr::is_write_only(name) {
+                    self.note(&path.join(name), NoteKind::Unreadable);
+                }
+                continue;
+            };
+            if known.is_some_and(|a| a.is_structural()) {
+                continue;
+            }
             let value = if known.is_some() { value.trim_ascii_end() } else { value };
             // What comes by itself and cannot be written.
             let unset = value.is_empty() || (text == "addr_tsas" && !matches!(value, b"none" | b"tls1.3"));

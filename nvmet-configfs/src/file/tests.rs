@@ -111,3 +111,18 @@ fn formats_are_told_apart() {
     assert_eq!(parse(b"version = 1").unwrap().format, Format::Toml);
     assert!(parse(b"\xff").is_err() && parse(b"").is_err() && parse(b"{").is_err());
 }
+
+#[cfg(feature = "testing")]
+#[test]
+fn what_cannot_be_read_is_said() {
+    use crate::tree::{FakeKernel, FakeTree, Tree};
+    // As one who is not root sees it: the key is there and cannot be read.
+    let tree = FakeTree::new(FakeKernel::V6_12);
+    tree.mkdir(&"hosts/alice".parse().unwrap()).unwrap();
+    let mut observed = crate::observe(&tree).unwrap();
+    assert!(spec_of(&observed).notes.is_empty());
+    let host = observed.hosts.values_mut().next().unwrap();
+    host.attributes.insert("dhchap_key".parse().unwrap(), Err(crate::Errno::EACCES));
+    let notes = spec_of(&observed).notes;
+    assert_eq!(notes[0].to_string(), "hosts/alice/dhchap_key: this cannot be read");
+}

@@ -7,10 +7,11 @@ use std::path::{Path, PathBuf};
 
 use nix::dir::{Dir, Type};
 use nix::fcntl::{AtFlags, OFlag, open, openat, readlinkat};
-use nix::sys::stat::{Mode, SFlag, fstatat, mkdirat};
+use nix::sys::stat::{Mode, SFlag, fchmod, fstatat, mkdirat};
 use nix::sys::statfs::{FsType, fstatfs, statfs};
 use nix::unistd::{UnlinkatFlags, symlinkat, unlinkat};
 
+use crate::attr;
 use crate::errno::Errno;
 use crate::tree::{Entry, Name, NodeKind, Op, RelPath, Tree, TreeError};
 
@@ -64,7 +65,7 @@ pub enum OpenError {
 ///
 /// Holds one descriptor of the root; each verb is one or a few system calls relative to it. Attributes are opened
 /// without `O_CREAT` (a misspelt one is `ENOENT`), without following links, close-on-exec, and written with exactly one
-/// `write(2)`.
+/// `write(2)`. The kernel lets every local user read the keys of hosts; one that is written here is its owner's alone from then on.
 #[derive(Debug)]
 pub struct OsTree {
     root: PathBuf,
@@ -212,6 +213,10 @@ impl Tree for OsTree {
 
     fn write(&self, path: &RelPath, value: &[u8]) -> Result<(), TreeError> {
         let fd = self.open_at(Op::Write, path, OFlag::O_WRONLY)?;
+        if path.file_name().is_some_and(|name| attr::is_secret(&name)) {
+            // The kernel lets everybody read keys. configfs keeps the mode as long as the object lives; where that is not so, nothing is lost.
+            let _ = fchmod(fd.as_fd(), Mode::S_IRUSR | Mode::S_IWUSR);
+        }
         match nix::unistd::write(fd.as_fd(), value) {
             Ok(n) if n == value.len() => Ok(()),
             Ok(_) => Err(TreeError::new(Op::Write, path, Errno::EFBIG)),
@@ -317,6 +322,20 @@ mod tests {
         assert!(error.to_string().contains("mount -t configfs"), "{error}");
         let error = OsTree::open(dir.path().join("elsewhere")).unwrap_err();
         assert!(matches!(error, OpenError::Os { source: Errno::ENOENT, .. }), "{error}");
+    }
+
+    #[test]
+    fn keys_are_hidden_before_they_are_written() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let (dir, tree) = scratch();
+        std::fs::create_dir_all(dir.path().join("hosts/h")).unwrap();
+        for (name, mode) in [("dhchap_key", 0o600), ("dhchap_hash", 0o644)] {
+            let file = dir.path().join("hosts/h").join(name);
+            std::fs::write(&file, "\n").unwrap();
+            std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o644)).unwrap();
+            tree.write(&path("hosts/h").join(&name.parse().unwrap()), b"x").unwrap();
+            assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, mode, "{name}");
+        }
     }
 
     #[test]
