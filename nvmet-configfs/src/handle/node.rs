@@ -225,7 +225,7 @@ macro_rules! accessors {
     )* }) => {
         impl $handle<'_> {
             /// The attributes that have methods here.
-            #[cfg(test)]
+            #[cfg(all(test, feature = "testing"))]
             pub(super) const TYPED: &'static [&'static str] = &[$($attr),*];
 
             $(
