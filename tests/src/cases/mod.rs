@@ -6,6 +6,10 @@ pub mod access;
 pub mod apply;
 mod capture;
 pub mod fabrics_auth;
+pub mod fabrics_config;
+pub mod fabrics_connect;
+pub mod fabrics_disconnect;
+pub mod fabrics_discover;
 pub mod fabrics_keys;
 pub mod fabrics_options;
 pub mod fabrics_secrets;
@@ -40,6 +44,10 @@ pub fn all() -> Vec<Case> {
         fabrics_auth::CASES,
         fabrics_secrets::CASES,
         fabrics_tls::CASES,
+        fabrics_connect::CASES,
+        fabrics_discover::CASES,
+        fabrics_disconnect::CASES,
+        fabrics_config::CASES,
         model::CASES,
         paths::CASES,
         soft_target::CASES,
