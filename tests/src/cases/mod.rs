@@ -83,4 +83,45 @@ mod tests {
             assert_eq!(has_cases && topic != "mod", listed, "{topic}");
         }
     }
+
+    /// All Rust files below a folder, with their text.
+    fn sources(folder: &Path, found: &mut Vec<(String, String)>) {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                sources(&path, found);
+            } else if path.extension().is_some_and(|e| e == "rs") {
+                found.push((path.to_string_lossy().into_owned(), fs::read_to_string(&path).unwrap()));
+            }
+        }
+    }
+
+    #[test]
+    fn every_test_of_the_table_of_failures_exists() {
+        let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let cases: BTreeSet<&str> = super::all().iter().map(|case| case.name).collect();
+        let mut files = Vec::new();
+        for folder in ["nvme-fabrics/src", "nvme-proto/src", "nvme-proto/tests"] {
+            sources(&here.join("..").join(folder), &mut files);
+        }
+        let exists = |test: &str| match test.split_once(' ') {
+            None => cases.contains(test),
+            Some((file, name)) => {
+                let function = format!("fn {name}()");
+                files.iter().any(|(path, text)| path.ends_with(file) && text.contains(&function))
+            }
+        };
+        let table = fs::read_to_string(here.join("fabrics.md")).unwrap();
+        let rows =
+            table.lines().filter(|line| line.starts_with("| ") && line.matches('|').count() == 5).skip(1);
+        let mut tests = 0;
+        for row in rows {
+            let last = row.trim_end_matches(" |").rsplit(" | ").next().unwrap();
+            for test in last.split(", ").map(|test| test.trim_matches('`')) {
+                assert!(exists(test), "{test} is no test: {row}");
+                tests += 1;
+            }
+        }
+        assert!(tests > 100, "{tests}");
+    }
 }
