@@ -397,7 +397,7 @@ fn what_is_said_beside_nvme_cli(ctx: &mut Ctx) -> Result<(), Failure> {
         Mishap {
             what: "a peer that keeps silent",
             words: at("mysub", "127.0.0.1", silent),
-            wanted: "kept silent",
+            wanted: "something else than NVMe/TCP may listen",
         },
         Mishap {
             what: "no way there",
