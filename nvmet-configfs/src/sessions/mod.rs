@@ -8,10 +8,11 @@
 //! | `kato` | [`Session::keep_alive`] | 6.11 |
 //! | `state` | [`Session::state`] | 6.11 |
 //! | `host_traddr` | [`Session::address`] | 6.11 |
-//! | `tls_key` | [`Session::tls_key`] | 6.15 |
-//! | `tls_concat` | [`Session::tls_concatenation`] | 6.15 |
+//! | `tls_key` | [`Session::tls_key`] | 7.0 at the latest |
+//! | `tls_concat` | [`Session::tls_concatenation`] | 7.0 at the latest |
 //!
-//! The kernel has them when it was built with `CONFIG_NVME_TARGET_DEBUGFS`; configfs itself does not list them. Only root reads debugfs.
+//! The kernel has them when it was built with `CONFIG_NVME_TARGET_DEBUGFS`, which Debian's 6.1, 6.12 and 7.3 are not; configfs itself does not list
+//! them. Only root reads debugfs.
 //! `state` is never written: the kernel takes that as an error of the controller, and its host is disconnected.
 //! Source: `drivers/nvme/target/debugfs.c`.
 
