@@ -88,7 +88,7 @@ impl NamespaceSpec {
 
 with_settings!(NamespaceSpec);
 
-/// An absolute path of a device or file: 1 to 4095 bytes, no NUL, no newline.
+/// An absolute path of a device or file: 1 to 4094 bytes, no NUL, no newline.
 ///
 /// Absolute, because the kernel resolves it when the namespace is enabled, relative to the directory of whichever process
 /// does that.
@@ -106,7 +106,7 @@ pub enum DevicePathError {
         path: String,
     },
     /// Longer than the kernel takes.
-    #[error("device path has {len} bytes; the kernel takes at most 4095")]
+    #[error("device path has {len} bytes; at most 4094 are safe to read back")]
     TooLong {
         /// Its length in bytes.
         len: usize,
@@ -126,8 +126,9 @@ pub enum DevicePathError {
 }
 
 impl DevicePath {
-    /// Most bytes (`fs/configfs/file.c:SIMPLE_ATTR_SIZE` less one).
-    pub const MAX_LEN: usize = 4095;
+    /// Most bytes. The kernel stores one more (`fs/configfs/file.c:SIMPLE_ATTR_SIZE` less one), and whoever reads it back makes the kernel
+    /// write a NUL behind its buffer of a page (`configfs.c:nvmet_ns_device_path_show`): seen to crash it.
+    pub const MAX_LEN: usize = 4094;
 
     /// A path, checked. Nothing is looked up; see [`preflight`](crate::preflight()).
     ///
@@ -256,8 +257,9 @@ mod tests {
         assert!(matches!(DevicePath::new(""), Err(DevicePathError::NotAbsolute { .. })));
         assert_eq!(DevicePath::new("/a\nb"), Err(DevicePathError::Control { at: 2 }));
         assert_eq!(DevicePath::new("/\0"), Err(DevicePathError::Control { at: 1 }));
-        let long = format!("/{}", "x".repeat(4095));
-        assert_eq!(DevicePath::new(long), Err(DevicePathError::TooLong { len: 4096 }));
+        let long = format!("/{}", "x".repeat(DevicePath::MAX_LEN - 1));
+        assert!(DevicePath::new(&*long).is_ok());
+        assert_eq!(DevicePath::new(long + "x"), Err(DevicePathError::TooLong { len: 4095 }));
     }
 
     #[test]

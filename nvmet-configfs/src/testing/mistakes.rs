@@ -179,6 +179,8 @@ pub fn mistakes(tree: &dyn Tree) -> Vec<Mistake> {
     let device = path("subsystems/s/namespaces/2/device_path");
     note("mkdir subsystems/s/namespaces/2", tree.mkdir(&path("subsystems/s/namespaces/2")));
     note("write a device path of 5000 bytes", tree.write(&device, &[b'/'; 5000]));
+    // Reading it would overwrite a byte behind the kernel's buffer: see `DevicePath::MAX_LEN`.
+    tree.write(&device, b"/dev/ram0").must("a short path");
     note("write nothing to a device path", tree.write(&device, b""));
     note("mkdir a host of 256 bytes", tree.mkdir(&path(&format!("hosts/{}", "h".repeat(256)))));
     note("write an address of 257 bytes", tree.write(&path("ports/2/addr_traddr"), &[b'1'; 257]));
