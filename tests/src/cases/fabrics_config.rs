@@ -199,7 +199,7 @@ fn nvme_fabrics_conf_and_its_drop_ins(ctx: &mut Ctx) -> Result<(), Failure> {
     let ran = all(ctx, &[])?;
     ctx.note(ran.stderr.trim());
     ensure!(
-        ran.code == Some(1) && ran.stderr.contains("nvme-fabrics.conf:6:57: the key `queue-sise` is unknown"),
+        ran.code == Some(1) && ran.stderr.contains("nvme-fabrics.conf:6:58: the key `queue-sise` is unknown"),
         "{ran:?}"
     );
     ensure!(connected()?.is_empty(), "something was connected");
