@@ -5,6 +5,8 @@ use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::task::Poll;
 
+use super::error::FailedRead;
+
 /// Pieces of one request that are on their way at a time.
 pub(crate) const WINDOW: usize = 8;
 
@@ -50,4 +52,23 @@ pub(crate) async fn in_order<F: Future>(
 enum Piece<F: Future> {
     Running(Pin<Box<F>>),
     Over(F::Output),
+}
+
+/// Runs reads into buffers of their own until all are over: the buffers in their order, or the error of the first that failed.
+pub(crate) async fn all_filled<B, E, F>(reads: impl Iterator<Item = F>) -> Result<Vec<B>, E>
+where
+    F: Future<Output = Result<B, FailedRead<B, E>>>,
+{
+    let (mut filled, mut failed) = (Vec::new(), None);
+    in_order(reads, |result| match result {
+        Ok(buffer) => filled.push(buffer),
+        Err(error) => {
+            failed.get_or_insert(error.error);
+        }
+    })
+    .await;
+    match failed {
+        None => Ok(filled),
+        Some(error) => Err(error),
+    }
 }

@@ -110,25 +110,24 @@ pub(super) async fn exchange<S: Stream>(
 ) -> Result<Completion<ReadBuffer, Bytes>, Broken> {
     let mut command = Some(command);
     let mut ready = link.machine().negotiated().is_some();
-    let (mut timed_out, mut failed, mut over) = (false, None, None);
+    let (mut refused, mut timed_out, mut failed, mut over) = (false, false, None, None);
     poll_fn(|cx| {
         let turn = link.poll_turn(cx, |host, now, _| {
-            if let Some(command) = command.take()
-                && host.submit(now, command).is_err()
-            {
-                host.close(now);
-            }
+            refused |= command.take().is_some_and(|command| host.submit(now, command).is_err());
             loop {
-                match host.poll(now)? {
-                    Event::Ready(_) => ready = true,
-                    Event::Completed(completion) => over = Some(completion),
-                    Event::TimedOut(_) => {
+                match host.poll(now) {
+                    Some(Event::Ready(_)) => ready = true,
+                    Some(Event::Completed(completion)) => over = Some(completion),
+                    Some(Event::TimedOut(_)) => {
                         timed_out = true;
                         host.close(now);
                     }
-                    Event::Failed(failure) => failed = Some(failure),
-                    Event::Close(how) => return Some(how),
-                    _ => {}
+                    Some(Event::Failed(failure)) => failed = Some(failure),
+                    Some(Event::Close(how)) => return Some(how),
+                    Some(_) => {}
+                    // If the connection has ended already, why it did was said above.
+                    None if std::mem::take(&mut refused) => host.close(now),
+                    None => return None,
                 }
             }
         });

@@ -122,30 +122,7 @@ impl DiskError {
 }
 
 /// A request that failed, with the buffer it was to fill.
-pub struct FailedRead<B> {
-    /// Why.
-    pub error: DiskError,
-    /// The buffer, with whatever came; `None` as in [`tcp::FailedRead`](crate::tcp::FailedRead).
-    pub buffer: Option<B>,
-}
-
-impl<B> std::fmt::Debug for FailedRead<B> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("FailedRead").field("error", &self.error).finish_non_exhaustive()
-    }
-}
-
-impl<B> std::fmt::Display for FailedRead<B> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.error.fmt(f)
-    }
-}
-
-impl<B> std::error::Error for FailedRead<B> {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        self.error.source()
-    }
-}
+pub type FailedRead<B> = crate::tcp::FailedRead<B, DiskError>;
 
 impl<B> From<FailedRead<B>> for DiskError {
     fn from(failed: FailedRead<B>) -> Self {

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use nvme_proto::command::io::{AcquireAction, PersistChange, RegisterAction, ReleaseAction, ReservationType};
 
-use super::super::join::in_order;
+use super::super::join::all_filled;
 use super::super::namespace::{BlockRange, Deallocate, Durability, Reservations};
 use super::verdict::Nature;
 use super::{Disk, DiskError, FailedRead};
@@ -170,18 +170,7 @@ impl Disk {
             at = at.saturating_add(len.checked_div(block).unwrap_or(0));
             self.read_into(begin, buffer)
         });
-        let (mut filled, mut failed) = (Vec::new(), None);
-        in_order(reads, |result| match result {
-            Ok(buffer) => filled.push(buffer),
-            Err(error) => {
-                failed.get_or_insert(error.error);
-            }
-        })
-        .await;
-        match failed {
-            None => Ok(filled),
-            Some(error) => Err(error),
-        }
+        all_filled(reads).await
     }
 
     /// Writes several buffers one behind the other, from `lba` on, as [`write`](Self::write) does with one.

@@ -9,7 +9,7 @@ use nvme_proto::sqe::Sqe;
 use super::super::buffer::ReadBuffer;
 use super::super::core::Execute;
 use super::super::error::{CommandError, CommandName, FailedRead};
-use super::super::join::in_order;
+use super::super::join::{all_filled, in_order};
 use super::super::queue::{Effect, Finished, Payload, ToSqe};
 use super::pieces::{Piece, Pieces};
 use super::{Failure, Namespace};
@@ -110,20 +110,7 @@ impl Namespace {
             requests.push((at, buffer));
             at = at.saturating_add(blocks);
         }
-        let mut filled = Vec::with_capacity(requests.len());
-        let mut failed = None;
-        let reads = requests.into_iter().map(|(lba, buffer)| self.read_into(lba, buffer));
-        in_order(reads, |result| match result {
-            Ok(buffer) => filled.push(buffer),
-            Err(error) => {
-                failed.get_or_insert(error.error);
-            }
-        })
-        .await;
-        match failed {
-            None => Ok(filled),
-            Some(error) => Err(error),
-        }
+        all_filled(requests.into_iter().map(|(lba, buffer)| self.read_into(lba, buffer))).await
     }
 
     /// Reads `len` bytes from byte `offset` on. Both are multiples of the block size.
