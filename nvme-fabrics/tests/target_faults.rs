@@ -15,7 +15,7 @@ use nvme_fabrics::testing::faults::{Faults, Faulty};
 use nvme_fabrics::testing::model::Model;
 use nvme_fabrics::{ControllerLoss, HostIdentity};
 use nvme_proto::digest::Digests;
-use nvme_proto::{HostId, Nsid, SubsysNqn};
+use nvme_proto::{HostId, Nsid, Status, SubsysNqn};
 use tokio::io::DuplexStream;
 
 const PORT: PortId = PortId(1);
@@ -23,6 +23,8 @@ const BLOCK: usize = 512;
 /// Blocks of one worker, and workers.
 const BLOCKS: usize = 600;
 const WORKERS: u64 = 6;
+/// I/O queues: the workers' commands go over all of them.
+const QUEUES: u16 = 4;
 
 fn nqn() -> SubsysNqn {
     SubsysNqn::new("nqn.2014-08.org.example:disk").unwrap()
@@ -69,7 +71,7 @@ async fn connect(server: &Arc<Server>, faults: &Faults, side: Side, digests: Dig
         let connecting =
             Connect::over(dial(server, &faults.of_connection(attempt << 32), side), nqn(), identity)
                 .digests(digests)
-                .queues(2)
+                .queues(QUEUES)
                 .queue_size(16)
                 .keep_alive(Some(Duration::from_secs(5)))
                 .reconnect_delay(Duration::from_secs(1))
@@ -116,6 +118,7 @@ async fn work(disk: Namespace, mut model: Model, seed: u64, turns: u32) -> (Mode
                 done
             }
             5 => disk.flush().await,
+            6 => compare(&disk, &model, at, count).await,
             _ => match disk.read(lba, count as u32).await {
                 Ok(data) => {
                     if let Err(wrong) = model.check(at, &data) {
@@ -129,6 +132,22 @@ async fn work(disk: Namespace, mut model: Model, seed: u64, turns: u32) -> (Mode
         failed += u32::from(done.is_err());
     }
     (model, failed)
+}
+
+/// Compares blocks with what they hold, where that is certain, and then with something else: the target must see it as the model does.
+async fn compare(disk: &Namespace, model: &Model, at: usize, count: usize) -> Result<(), CommandError> {
+    let Some(mut data) = model.certain(at, count) else { return Ok(()) };
+    let lba = model.first() + at as u64;
+    let differs =
+        |error: &CommandError| error.status().is_some_and(|status| status.is(Status::COMPARE_FAILURE));
+    let same = disk.compare(lba, data.clone()).await;
+    assert!(!same.as_ref().is_err_and(differs), "block {lba}: what it holds is not what it is taken for");
+    data[count * BLOCK - 1] ^= 1;
+    match disk.compare(lba, data).await {
+        Ok(()) => panic!("block {lba}: another content compares as the same"),
+        Err(error) if differs(&error) => same,
+        Err(error) => Err(error),
+    }
 }
 
 /// A history of `WORKERS` tasks over connections with these faults, then everything is looked at over one without. How many commands failed, and how
@@ -190,7 +209,7 @@ async fn nothing_fails_where_nothing_is_lost() {
             Faults::new(3).chop(5000).stall(200, Duration::from_millis(500)),
         ] {
             let (failed, connections) = history(&faults, Side::Host, digests, 12).await;
-            assert_eq!((failed, connections), (0, 6), "{faults:?}");
+            assert_eq!((failed, connections), (0, 2 * (1 + u64::from(QUEUES))), "{faults:?}");
         }
     }
 }
@@ -228,4 +247,73 @@ async fn damaged_bytes_are_never_taken_for_data() {
         trouble += u64::from(failed) + connections;
     }
     assert!(trouble > 40, "{trouble} failures and connections are too few to have tested anything");
+}
+
+/// One command of each kind, and the end of the connection. Its last byte may be any.
+async fn short_history(mut faults: Faults, only: u64, side: Side) {
+    let memory = Arc::new(Memory::new(1 << 20).unwrap());
+    let server = server(memory).await;
+    let controller = loop {
+        let (to, wrong, number) = (Arc::clone(&server), faults.clone(), AtomicU64::new(0));
+        let dial = move || {
+            let plain = Faults::new(0);
+            let faults = if number.fetch_add(1, Ordering::Relaxed) == only { &wrong } else { &plain };
+            let (here_faults, there_faults) = match side {
+                Side::Host => (faults, &plain),
+                Side::Target => (&plain, faults),
+            };
+            let (here, there) = tokio::io::duplex(1 << 14);
+            tokio::spawn(to.over(PORT, Faulty::new(there, there_faults)));
+            std::future::ready(Ok(Faulty::new(here, here_faults)))
+        };
+        let identity = HostIdentity::from_uuid(HostId::from_bytes([8; 16]));
+        let connect = Connect::over(dial, nqn(), identity)
+            .queues(1)
+            .queue_size(16)
+            .keep_alive(Some(Duration::from_secs(5)))
+            .reconnect_delay(Duration::from_secs(1))
+            .controller_loss(ControllerLoss::Never);
+        match connect.connect().await {
+            Ok(controller) => break controller,
+            // Lost while it was being made: whoever asked is told, and asks again; nothing goes wrong then.
+            Err(error) => {
+                assert!(error.is_retryable(), "{error:?}");
+                faults = Faults::new(0);
+            }
+        }
+    };
+    let disk = controller.namespace(Nsid::ONE).await.unwrap();
+    let mut model = Model::new(0, 64, BLOCK);
+    for (at, count) in [(0, 1), (4, 24), (2, 8)] {
+        let (version, data) = model.write(at, count);
+        disk.write(at as u64, data).await.unwrap();
+        model.acknowledged(at, count, version);
+    }
+    disk.write_zeroes(BlockRange { lba: 6, blocks: 2 }, Deallocate::No).await.unwrap();
+    model.acknowledged(6, 2, 0);
+    disk.discard(&[BlockRange { lba: 20, blocks: 3 }]).await.unwrap();
+    model.acknowledged(20, 3, 0);
+    compare(&disk, &model, 0, 30).await.unwrap();
+    disk.flush().await.unwrap();
+    model.check(0, &disk.read(0, 64).await.unwrap()).unwrap();
+    controller.disconnect().await;
+}
+
+/// With time-outs that take no time, a history is a millisecond: cut and half closed at all the places of a connection, on both of its sides.
+#[tokio::test(start_paused = true)]
+async fn any_byte_of_a_connection_may_be_its_last() {
+    // More than either connection carries: 0 is the admin queue's, 1 the I/O queue's.
+    for (only, end, step) in [(0, 12_000, 397), (1, 60_000, 997)] {
+        for side in [Side::Host, Side::Target] {
+            for at in (0..end).step_by(step) {
+                let places = [Faults::new(at).cut(at..at + 1), Faults::new(at).half_close(at..at + 1)];
+                for faults in places {
+                    let what = format!("{faults:?} of connection {only} on side {side:?}");
+                    let history = short_history(faults, only, side);
+                    let hour = tokio::time::timeout(Duration::from_secs(3600), history).await;
+                    assert!(hour.is_ok(), "it hangs: {what}");
+                }
+            }
+        }
+    }
 }

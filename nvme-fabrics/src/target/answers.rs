@@ -15,6 +15,10 @@
 //! | I/O queue of another host, by name or identifier | 182h | data 512, data 0 |
 //! | I/O queue of a controller that is not enabled, number in use or not granted | 182h | command 42 |
 //!
+//! A host is known by its name alone: there is neither authentication (DH-HMAC-CHAP) nor TLS, the answer to Connect asks for neither, and
+//! Authentication Send and Receive are refused. A host that insists on the target proving itself does not use it. Over networks where names can
+//! be forged, use the kernel's target, or carry the connections through TLS with [`Server::over`](super::Server::over).
+//!
 //! # Admin commands
 //!
 //! Before the controller is enabled, everything but Fabrics commands is answered with Command Sequence Error (0Ch).

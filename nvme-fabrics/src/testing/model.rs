@@ -100,6 +100,18 @@ impl Model {
         }
     }
 
+    /// The content of these blocks, if it is certain: no write to them has an unknown outcome.
+    #[must_use]
+    pub fn certain(&self, at: usize, count: usize) -> Option<Vec<u8>> {
+        let mut all = Vec::with_capacity(count.saturating_mul(self.block_size));
+        for index in at..at.saturating_add(count) {
+            let mut possible = self.blocks.get(index)?.iter();
+            let (Some(version), None) = (possible.next(), possible.next()) else { return None };
+            all.extend(self.content(index, *version));
+        }
+        Some(all)
+    }
+
     /// Checks what was read from these blocks, and learns from it.
     ///
     /// # Errors
@@ -146,9 +158,12 @@ mod tests {
         assert_eq!(model.check(0, &zeros).unwrap_err().expected, [1], "a lost write is seen");
         let (two, second) = model.write(0, 2);
         model.unknown(0, 2, two);
+        assert_eq!((model.certain(0, 2), model.certain(2, 1)), (None, Some(vec![0; 512])));
         // Either may be there, of each block on its own; once read it is known.
         let mixed = [&second[..512], &first[512..]].concat();
         model.check(0, &mixed).unwrap();
+        assert_eq!(model.certain(0, 2).unwrap(), mixed);
+        assert_eq!(model.certain(7, 2), None, "there is no block 8");
         let wrong = model.check(0, &first).unwrap_err();
         assert_eq!((wrong.block, wrong.found), (100, Some((100, 1))));
         assert!(wrong.to_string().contains("[2] and holds write 1 of block 100"), "{wrong}");

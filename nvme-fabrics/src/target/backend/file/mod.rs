@@ -28,8 +28,11 @@ use space::Space;
 /// |---|---|
 /// | read, write | `pread`, `pwrite`, past the page cache where that works ([`DirectIo`]) |
 /// | flush, and write with FUA | `fdatasync` |
-/// | discard | `fallocate` that punches a hole; nothing where the filesystem has none |
+/// | discard | `fallocate` that punches a hole; nothing where the filesystem or device cannot, and can therefore not promise zeros |
 /// | write zeroes | `fallocate` that zeroes the range, or punches a hole if the host allows it; else zeros are written |
+///
+/// Hosts are told that discarded blocks read as zeros. A file's holes do; on a block device a hole is the device's own Write Zeroes, which may
+/// unmap. A device that can discard and not zero (a disk whose `queue/write_zeroes_max_bytes` in sysfs is 0) keeps its data instead.
 ///
 /// Requests run on a few threads ([`FileOptions::threads`]). A file of its own is not locked: two targets on one file are as dangerous as two hosts
 /// on one disk.
