@@ -7,6 +7,7 @@
 //! | `io_kbytes`, `io_bytes` | KiB, bytes |
 //! | `runtime`, `job_runtime` | ms |
 //! | `clat_ns` | ns, from submission to completion |
+//! | `elapsed` | s, whole ones |
 //! | `usr_cpu`, `sys_cpu` | percent of one processor |
 //!
 //! Beside fio's fields: `engine`, and in the job `cpu_us_per_io`.
@@ -33,7 +34,7 @@ pub fn json(report: &Report) -> Value {
             "jobname": job.pattern.word(),
             "groupid": 0,
             "error": 0,
-            "elapsed": report.seconds.ceil(),
+            "elapsed": report.seconds.ceil() as u64,
             "job options": {
                 "filename": report.target,
                 "rw": job.pattern.word(),
@@ -140,6 +141,7 @@ mod tests {
         assert_eq!((&read["bw"], &read["bw_bytes"]), (&2000.into(), &2_048_000.into()));
         assert_eq!((&read["io_bytes"], &read["total_ios"]), (&4_096_000.into(), &1000.into()));
         assert_eq!(read["runtime"], 2000);
+        assert_eq!(value["jobs"][0]["elapsed"], 2, "whole seconds");
         assert_eq!(read["clat_ns"]["N"], 1000);
         let p99 = read["clat_ns"]["percentile"]["99.000000"].as_u64().unwrap();
         assert!((99_000..102_000).contains(&p99), "{p99}");

@@ -23,10 +23,15 @@ pub mod programs;
 mod scene;
 pub mod smoke;
 mod soft;
+pub mod soft_auth;
+pub mod soft_bench;
+pub mod soft_block;
 pub mod soft_cli;
+pub mod soft_explain;
 pub mod soft_filesystems;
 pub mod soft_host;
 pub mod soft_outage;
+pub mod soft_reservations;
 pub mod soft_target;
 
 /// All cases, in the order they run: first what everything else stands on.
@@ -55,6 +60,11 @@ pub fn all() -> Vec<Case> {
         soft_filesystems::CASES,
         soft_outage::CASES,
         soft_host::CASES,
+        soft_auth::CASES,
+        soft_bench::CASES,
+        soft_block::CASES,
+        soft_explain::CASES,
+        soft_reservations::CASES,
     ]
     .concat()
 }

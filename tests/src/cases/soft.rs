@@ -81,6 +81,11 @@ impl Soft {
         Ok(kill(Pid::from_raw(self.child.id().try_into()?), signal)?)
     }
 
+    /// Its process.
+    pub(super) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// How this kernel's host connects to it: the default host, a short reconnect delay.
     pub(super) fn options(&self, address: &str) -> Result<ConnectOptions, Failure> {
         Ok(ConnectOptions::tcp(address.parse()?, self.port, scene::subsystem(NQN)?, scene::me()?)?)
