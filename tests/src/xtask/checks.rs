@@ -10,6 +10,7 @@ pub(crate) fn run_all(steps: &mut Steps) {
     steps.run("lints", lints);
     steps.run("docs", docs);
     steps.run("tests", tests);
+    steps.run("soak", soak);
     steps.run("no_std", no_std);
     steps.run("packages", packages);
 }
@@ -32,6 +33,18 @@ fn docs() -> Result<(), StepError> {
 fn tests() -> Result<(), StepError> {
     run(cargo().args(["test", "--workspace", "--all-features"]))
 }
+
+/// Mixed I/O between host and target in user space with random faults, for a moment; as `tests` has built it.
+fn soak() -> Result<(), StepError> {
+    run(cargo().args(["run", "--package", "nvme-fabrics", "--all-features", "--example", "soak"]).args([
+        "--",
+        "--seconds",
+        SOAK_SECONDS,
+    ]))
+}
+
+/// Long enough for a few hundred connections to be cut.
+const SOAK_SECONDS: &str = "10";
 
 /// A target that has no `std`: what needs one does not compile for it.
 const BARE: &str = "x86_64-unknown-none";

@@ -3,7 +3,7 @@
 //! | command | what it does |
 //! |---|---|
 //! | `test` | `check`, `tshark`, `instructions`, `fuzz`, the guide in QEMU, `matrix` |
-//! | `check` | formatting, lints, docs, tests, `no_std`, packages |
+//! | `check` | formatting, lints, docs, tests, a short soak, `no_std`, packages |
 //! | `tshark` | our decoder and encoder against tshark's decoder |
 //! | `instructions` | what operations on the wire cost, counted by callgrind, against their limits |
 //! | `fuzz [SECONDS] [TARGET…]` | each fuzz target for some seconds, from its corpus |
@@ -51,7 +51,7 @@ struct Cli {
 enum Task {
     /// Everything: check, tshark, instructions, fuzz, the guide in QEMU, and matrix
     Test,
-    /// Formatting, lints, docs, tests, no_std and packages; needs no kernel
+    /// Formatting, lints, docs, tests, a short soak, no_std and packages; needs no kernel
     Check,
     /// Compares our decoder and encoder with tshark's decoder, field by field
     Tshark,
