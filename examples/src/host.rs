@@ -1,4 +1,4 @@
-//! What the host-side binaries share: who this host is, and inventories as JSON.
+//! What the host-side binaries share: who this host is, and what is connected.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -6,17 +6,16 @@ use std::net::{IpAddr, SocketAddr, SocketAddrV6};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use nvme_fabrics::{Controller, HostIdentity, IdentityFiles, Inventory, KeySerial, Namespace, Sysfs};
+use nvme_fabrics::{HostIdentity, IdentityFiles, Inventory, KeySerial, Sysfs};
 use nvme_proto::auth::DhchapSecret;
 use nvme_proto::{HostId, HostNqn, IpTraddr};
-use serde::Serialize;
 use zeroize::Zeroizing;
 
 use crate::cli;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// Version of the JSON shapes in this module; raised when a field changes its meaning or goes.
+/// Version of the JSON that the binaries print; raised when a field changes its meaning or goes.
 pub const JSON_VERSION: u32 = 1;
 
 /// The identity to connect with: what the user gave, else `/etc/nvme`, else generated, and then said on stderr, since an
@@ -86,142 +85,6 @@ pub fn key_serial(text: &str) -> Result<KeySerial, String> {
         None => text.parse().ok().and_then(KeySerial::new),
     };
     serial.ok_or_else(|| format!("`{}` is not the serial number of a key", text.escape_debug()))
-}
-
-/// A namespace as `list --json` shows it.
-#[derive(Debug, Serialize)]
-pub struct NamespaceJson {
-    /// Block device.
-    pub device: PathBuf,
-    /// Character device for pass-through, where the kernel makes one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub generic: Option<PathBuf>,
-    /// Namespace identifier.
-    pub nsid: u32,
-    /// The subsystem's NQN.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub subsystem: Option<String>,
-    /// Serial number, where the kernel tells.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub serial: Option<String>,
-    /// Model number, where the kernel tells.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub model: Option<String>,
-    /// Firmware revision, where the kernel tells.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub firmware: Option<String>,
-    /// Size in bytes.
-    pub bytes: u64,
-    /// Logical block size in bytes, where the kernel tells.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub block_size: Option<u32>,
-    /// Logical blocks in use, where the kernel tells.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub used_blocks: Option<u64>,
-    /// UUID, where the namespace has one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub uuid: Option<String>,
-    /// Paths with their ANA state.
-    pub paths: Vec<PathJson>,
-}
-
-/// One path to a namespace.
-#[derive(Debug, Serialize)]
-pub struct PathJson {
-    /// The controller it goes through.
-    pub controller: String,
-    /// ANA state in the kernel's word.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub ana_state: Option<String>,
-}
-
-/// A controller as `list --subsys --json` shows it.
-#[derive(Debug, Serialize)]
-pub struct ControllerJson {
-    /// `nvme3`
-    pub name: String,
-    /// `tcp`, `loop`, `pcie`, …
-    pub transport: String,
-    /// The kernel's address text.
-    pub address: String,
-    /// `live`, `connecting`, …
-    pub state: String,
-    /// Controller ID.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub cntlid: Option<u16>,
-    /// The NQN this host connected with.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub host_nqn: Option<String>,
-}
-
-/// A subsystem with its controllers and namespaces.
-#[derive(Debug, Serialize)]
-pub struct SubsystemJson {
-    /// `nvme-subsys0`
-    pub name: String,
-    /// Its NQN.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub nqn: Option<String>,
-    /// Controllers, by number.
-    pub controllers: Vec<ControllerJson>,
-    /// Block devices, by number.
-    pub namespaces: Vec<PathBuf>,
-}
-
-/// All namespaces of an inventory.
-pub fn namespaces_json(inventory: &Inventory) -> Vec<NamespaceJson> {
-    inventory
-        .namespaces()
-        .map(|(subsystem, ns)| NamespaceJson {
-            device: ns.name.dev_path(),
-            generic: ns.generic.map(|g| g.dev_path()),
-            nsid: ns.nsid,
-            subsystem: subsystem.nqn.clone(),
-            serial: subsystem.serial.clone(),
-            model: subsystem.model.clone(),
-            firmware: subsystem.firmware.clone(),
-            bytes: ns.bytes,
-            block_size: ns.block_size,
-            used_blocks: ns.used_blocks,
-            uuid: ns.uuid.clone(),
-            paths: paths_json(ns),
-        })
-        .collect()
-}
-
-fn paths_json(ns: &Namespace) -> Vec<PathJson> {
-    ns.paths
-        .iter()
-        .map(|path| PathJson {
-            controller: path.controller.to_string(),
-            ana_state: path.ana_state.as_ref().map(ToString::to_string),
-        })
-        .collect()
-}
-
-/// All subsystems of an inventory.
-pub fn subsystems_json(inventory: &Inventory) -> Vec<SubsystemJson> {
-    inventory
-        .subsystems
-        .iter()
-        .map(|s| SubsystemJson {
-            name: s.name.to_string(),
-            nqn: s.nqn.clone(),
-            controllers: s.controllers.iter().map(controller_json).collect(),
-            namespaces: s.namespaces.iter().map(|n| n.name.dev_path()).collect(),
-        })
-        .collect()
-}
-
-fn controller_json(c: &Controller) -> ControllerJson {
-    ControllerJson {
-        name: c.name.to_string(),
-        transport: c.transport.clone(),
-        address: c.address.to_string(),
-        state: c.state.to_string(),
-        cntlid: c.cntlid,
-        host_nqn: c.host_nqn.clone(),
-    }
 }
 
 /// Scans this machine's sysfs; where an older kernel does not tell all there, asks the controllers.

@@ -15,6 +15,7 @@ pub mod dissect;
 pub mod filesystem;
 pub mod guide;
 pub mod host;
+pub mod inventory;
 pub mod place;
 pub mod referrals;
 pub mod size;

@@ -30,6 +30,11 @@ fn fabrics_config() {
     replay("fabrics_config", nvme_fabrics::testing::config);
 }
 
+#[test]
+fn sysfs_tree() {
+    replay("sysfs_tree", nvme_fabrics::testing::sysfs_tree);
+}
+
 #[cfg(feature = "soft-target")]
 #[test]
 fn soft_target() {

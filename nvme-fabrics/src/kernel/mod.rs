@@ -13,6 +13,7 @@
 //! | [`log`] | the kernel log as a source of reasons | any; `/dev/kmsg` on Linux |
 //! | [`modules`] | whether a kernel module is there | any; loading on Linux |
 //! | [`names`] | names of controllers, subsystems, namespaces and paths | any |
+//! | `nonblocking` | all of it as futures, feature `tokio` | Linux |
 //! | [`sysfs`] | what is connected | any |
 //! | [`wait`] | waiting for what the kernel does later | any |
 //!
@@ -32,5 +33,8 @@ pub mod keyring;
 pub mod log;
 pub mod modules;
 pub mod names;
+#[cfg(all(target_os = "linux", feature = "tokio"))]
+#[cfg_attr(docsrs, doc(cfg(feature = "tokio")))]
+pub mod nonblocking;
 pub mod sysfs;
 pub mod wait;

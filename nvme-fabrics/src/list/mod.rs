@@ -1,14 +1,17 @@
-//! What `list` and `list --subsys` show, as plain rows and as text. Pure: works on any [`Inventory`](crate::kernel::sysfs::Inventory).
+//! What `list`, `list --verbose` and `list --subsys` show, as plain rows and as text. Pure: works on any [`Inventory`](crate::kernel::sysfs::Inventory).
 //!
 //! | function | what |
 //! |---|---|
 //! | [`rows`], [`table`] | one row a namespace, the table of `nvme list` |
 //! | [`blocks`], [`subsystems`], [`subsystems_of`] | one block a subsystem and host, the tree of `nvme list-subsys` |
+//! | [`verbose`] | three tables, those of `nvme list -v` |
 //! | [`units`] | sizes in words |
 
 mod namespaces;
 mod tree;
 pub mod units;
+mod verbose;
 
 pub use namespaces::{NamespaceRow, rows, table};
 pub use tree::{SubsystemBlock, blocks, subsystems, subsystems_of};
+pub use verbose::verbose;

@@ -48,7 +48,7 @@ pub struct NamespaceRow {
 }
 
 impl NamespaceRow {
-    fn new(subsystem: &Subsystem, ns: &Namespace) -> Self {
+    pub(super) fn new(subsystem: &Subsystem, ns: &Namespace) -> Self {
         // A plain namespace belongs to one controller whose data may differ from the subsystem's first controller.
         let owner =
             ns.controllers().first().and_then(|name| subsystem.controllers.iter().find(|c| c.name == *name));

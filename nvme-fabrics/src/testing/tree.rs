@@ -161,7 +161,7 @@ fn check(sysfs: &Sysfs) {
     let rows = list::rows(&inventory);
     assert_eq!(rows.len(), inventory.namespaces().count());
     assert_eq!(list::table(&rows).lines().count(), rows.len().saturating_add(2));
-    let _ = list::subsystems(&inventory);
+    let _ = (list::subsystems(&inventory), list::verbose(&inventory));
     let hosts: usize = inventory.hosts().iter().map(|host| host.controllers.len()).sum();
     assert_eq!(hosts, inventory.controllers().count(), "every controller has a host");
 

@@ -10,8 +10,14 @@ pub mod fabrics_config;
 pub mod fabrics_connect;
 pub mod fabrics_disconnect;
 pub mod fabrics_discover;
+pub mod fabrics_events;
+pub mod fabrics_inventory;
+pub mod fabrics_ioctl;
 pub mod fabrics_keys;
+pub mod fabrics_multipath;
 pub mod fabrics_options;
+pub mod fabrics_outage;
+pub mod fabrics_scale;
 pub mod fabrics_secrets;
 pub mod fabrics_tls;
 pub mod guide;
@@ -33,6 +39,8 @@ pub mod soft_host;
 pub mod soft_outage;
 pub mod soft_reservations;
 pub mod soft_target;
+mod two_ports;
+mod verified;
 
 /// All cases, in the order they run: first what everything else stands on.
 pub fn all() -> Vec<Case> {
@@ -55,6 +63,12 @@ pub fn all() -> Vec<Case> {
         fabrics_config::CASES,
         model::CASES,
         paths::CASES,
+        fabrics_events::CASES,
+        fabrics_inventory::CASES,
+        fabrics_ioctl::CASES,
+        fabrics_multipath::CASES,
+        fabrics_outage::CASES,
+        fabrics_scale::CASES,
         soft_target::CASES,
         soft_cli::CASES,
         soft_filesystems::CASES,

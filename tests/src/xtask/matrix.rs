@@ -26,6 +26,7 @@ pub(crate) const PROGRAMS: &[Tool] = &[
     Tool::new("fsck.ext4", "e2fsprogs"),
     Tool::new("mkfs.xfs", "xfsprogs"),
     Tool::new("xfs_repair", "xfsprogs"),
+    Tool::new("strace", "strace"),
 ];
 /// What QEMU takes beside the guest's memory, with room for the rest of the machine.
 const OVERHEAD_MIB: u64 = 512;

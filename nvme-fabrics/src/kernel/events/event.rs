@@ -38,7 +38,7 @@ pub enum Change {
         /// The controller.
         controller: ControllerName,
     },
-    /// A discovery controller came back after its connection was lost; its log may have changed meanwhile. Since 6.3.
+    /// A discovery controller came back after its connection was lost; its log may have changed meanwhile. Since 6.1.
     Rediscover {
         /// The controller.
         controller: ControllerName,

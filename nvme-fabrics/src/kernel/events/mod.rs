@@ -16,7 +16,7 @@
 //! | variable | value | since |
 //! |---|---|---|
 //! | `NVME_AEN` | dword 0 of an Asynchronous Event Request's completion, hexadecimal; only what the kernel does not act on itself | 4.19; discovery log 5.10 |
-//! | `NVME_EVENT` | `connected`: after every successful start, `rediscover`: a discovery controller came back and may have missed events | 6.0, 6.3 |
+//! | `NVME_EVENT` | `connected`: after every successful start, `rediscover`: a discovery controller came back and may have missed events | 6.0, 6.1 |
 //! | `NVME_TRTYPE`, `NVME_TRADDR`, `NVME_TRSVCID`, `NVME_HOST_TRADDR` | where a controller was connected to, `none` where nothing was given | 5.10 |
 //! | `NVME_HOST_IFACE` | the same | 5.14 |
 //! | `FC_EVENT`, `NVMEFC_HOST_TRADDR`, `NVMEFC_TRADDR` | Fibre Channel found a port that may have a discovery controller | 4.19 |
