@@ -16,9 +16,20 @@ fn simulated_tree_answers_as_recorded() {
         for file in FILES {
             tree = tree.with_tmpfs_file(file);
         }
-        let wrong: Vec<String> = replay::replay(&tree, recording).iter().map(ToString::to_string).collect();
+        let wrong: Vec<String> =
+            replay::replay(&tree, recording, |_| false).iter().map(ToString::to_string).collect();
         assert!(wrong.is_empty(), "{kernel}: {} rows differ:\n{}", wrong.len(), wrong.join("\n"));
     }
+}
+
+#[test]
+fn two_recorded_rows_harm_real_kernels() {
+    for recording in RECORDED {
+        let rows: Vec<Value> = serde_json::from_str(recording).unwrap();
+        let harmful = |row: &&Value| row.get("op").is_some() && replay::is_harmful(row);
+        assert_eq!(rows.iter().filter(harmful).count(), replay::HARMFUL);
+    }
+    assert_eq!(nvmet_configfs::DevicePath::MAX_LEN, replay::LONGEST_PATH);
 }
 
 /// Errors that say all there is to say by themselves.

@@ -100,19 +100,35 @@ fn perform(tree: &dyn Tree, row: &Value) -> (String, Option<Value>) {
     }
 }
 
-/// Performs all rows on an empty tree; gives those that were answered otherwise than recorded.
-pub(crate) fn replay(tree: &dyn Tree, recording: &str) -> Vec<Difference> {
+/// Longest device path that can be read without harm, in bytes: the kernel adds a line break and a NUL and has one page. A longer one is
+/// stored, and reading it overwrites a byte behind that page (`configfs.c:nvmet_ns_device_path_show`): kernels crashed of it.
+pub(crate) const LONGEST_PATH: usize = 4094;
+
+/// Rows of each recording that harm a real kernel.
+pub(crate) const HARMFUL: usize = 2;
+
+/// Whether a row harms a real kernel.
+pub(crate) fn is_harmful(row: &Value) -> bool {
+    let long = row["value"].as_str().is_some_and(|value| value.len() > LONGEST_PATH);
+    long && field(row, "path").ends_with("/device_path")
+}
+
+/// Performs all rows but those to skip on an empty tree; gives those that were answered otherwise than recorded.
+pub(crate) fn replay(tree: &dyn Tree, recording: &str, skip: impl Fn(&Value) -> bool) -> Vec<Difference> {
     let rows: Vec<Value> = serde_json::from_str(recording).expect("a recording");
     let operations = rows.iter().enumerate().filter(|(_, row)| row.get("case").is_none());
     let mut performed = 0;
     let mut differences = Vec::new();
     for (row, recorded) in operations {
+        performed += 1;
+        if skip(recorded) {
+            continue;
+        }
         let (result, got) = perform(tree, recorded);
         let want = recorded.get("reads").or_else(|| recorded.get("got")).cloned();
         if result != recorded["result"] || got != want {
             differences.push(Difference { row, recorded: recorded.clone(), result, got });
         }
-        performed += 1;
     }
     assert_eq!(performed, OPERATIONS, "a recording lacks rows");
     differences

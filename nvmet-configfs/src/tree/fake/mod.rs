@@ -133,7 +133,8 @@ impl FakeTree {
     /// An empty target of a kernel.
     pub fn new(kernel: FakeKernel) -> Self {
         let ram = (0..4).map(|i| (format!("/dev/ram{i}").into_bytes(), Device::Block));
-        let devices = ram.chain([(b"/dev/null".to_vec(), Device::Character)]).collect();
+        let others = [(b"/dev".to_vec(), Device::Directory), (b"/dev/null".to_vec(), Device::Character)];
+        let devices = ram.chain(others).collect();
         let state = State {
             kernel,
             address_field: AddressField::default(),
