@@ -76,24 +76,48 @@ pub(crate) struct Package {
     pub(crate) size: u64,
 }
 
+/// Where packages are looked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Suite {
+    codename: &'static str,
+    backports: Option<&'static str>,
+}
+
+impl Suite {
+    /// Debian's next release, which has packages that none before it has.
+    pub(crate) const NEXT: Self = Self { codename: "forky", backports: None };
+
+    /// Its name, also as a folder in the cache.
+    pub(crate) fn folder(self) -> &'static str {
+        self.backports.unwrap_or(self.codename)
+    }
+}
+
+impl From<Release> for Suite {
+    fn from(release: Release) -> Self {
+        Self { codename: release.codename(), backports: release.backports() }
+    }
+}
+
 /// The private apt of one release.
 #[derive(Debug)]
 pub(crate) struct Apt {
     config: PathBuf,
-    release: Release,
+    suite: Suite,
     update: Option<CommandError>,
 }
 
 impl Apt {
     /// Sets up the folder `home` and fetches the package lists.
-    pub(crate) fn open(home: &Path, release: Release) -> Result<Self, AptError> {
+    pub(crate) fn open(home: &Path, suite: impl Into<Suite>) -> Result<Self, AptError> {
+        let suite = suite.into();
         let etc = Path::new("/etc/apt");
         let codename = machine_codename(Path::new("/etc/os-release"))?;
-        let wanted = Wanted { codename: release.codename(), extra: release.backports() };
+        let wanted = Wanted { codename: suite.codename, extra: suite.backports };
         let text = sources::derive(etc, &codename, wanted)?.ok_or_else(|| AptError::NoSources {
             etc: etc.to_owned(),
             codename: codename.clone(),
-            wanted: release.codename(),
+            wanted: suite.codename,
         })?;
         for folder in ["sources", "lists/partial", "cache/archives/partial"] {
             cache::create_dir(&home.join(folder))?;
@@ -101,8 +125,8 @@ impl Apt {
         cache::write(&home.join("sources/derived.sources"), text)?;
         cache::write(&home.join("status"), "")?;
         let config = home.join("apt.conf");
-        cache::write(&config, configuration(home, release))?;
-        let mut apt = Self { config, release, update: None };
+        cache::write(&config, configuration(home, suite))?;
+        let mut apt = Self { config, suite, update: None };
         // A failure counts only when a package is missing afterwards: one suite of several may not exist on this mirror.
         apt.update = command::output(apt.tool("apt-get").args(["-q", "update"])).err();
         Ok(apt)
@@ -116,7 +140,7 @@ impl Apt {
             Some(package) => Ok(package),
             None => Err(AptError::NoPackage {
                 package: wanted,
-                suite: self.release.folder(),
+                suite: self.suite.folder(),
                 update: self.update.take(),
             }),
         }
@@ -136,7 +160,7 @@ impl Apt {
                 return Ok(to);
             }
         }
-        Err(AptError::NoPackage { package: wanted, suite: self.release.folder(), update: None })
+        Err(AptError::NoPackage { package: wanted, suite: self.suite.folder(), update: None })
     }
 
     fn tool(&self, name: &str) -> Command {
@@ -146,7 +170,7 @@ impl Apt {
     }
 }
 
-fn configuration(home: &Path, release: Release) -> String {
+fn configuration(home: &Path, suite: Suite) -> String {
     let at = |name: &str| home.join(name).display().to_string();
     let mut text = format!(
         "Dir::Etc::sourcelist \"/dev/null\";\nDir::Etc::sourceparts \"{}\";\nDir::State::lists \"{}\";\n\
@@ -157,7 +181,7 @@ fn configuration(home: &Path, release: Release) -> String {
         at("status"),
         at("cache"),
     );
-    if let Some(suite) = release.backports() {
+    if let Some(suite) = suite.backports {
         text.push_str(&format!("APT::Default-Release \"{suite}\";\n"));
     }
     text
@@ -232,7 +256,9 @@ mod tests {
     #[test]
     fn backports_are_asked_for_by_name_only() {
         let home = Path::new("/h");
-        assert!(configuration(home, Release::V7).contains("APT::Default-Release \"trixie-backports\""));
-        assert!(!configuration(home, Release::V6_12).contains("Default-Release"));
+        assert!(
+            configuration(home, Release::V7.into()).contains("APT::Default-Release \"trixie-backports\"")
+        );
+        assert!(!configuration(home, Release::V6_12.into()).contains("Default-Release"));
     }
 }

@@ -19,7 +19,7 @@
 //! | module | concern |
 //! |---|---|
 //! | [`release`], [`guest`] | what to boot |
-//! | [`tools`], [`apt`], [`kernels`], [`modules`], [`cache`] | getting it |
+//! | [`tools`], [`apt`], [`kernels`], [`modules`], [`packages`], [`cache`] | getting it |
 //! | [`foreign`] | programs of a newer Debian than this machine's |
 //! | [`image`] | the guest's file system |
 //! | [`accel`], [`protocol`] | running it and what it says |
@@ -35,6 +35,7 @@ pub mod guest;
 pub mod image;
 pub mod kernels;
 pub mod modules;
+pub mod packages;
 pub mod protocol;
 mod qemu;
 pub mod release;

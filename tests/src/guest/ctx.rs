@@ -66,6 +66,11 @@ impl Ctx {
         self.notes.push(text.to_owned());
     }
 
+    /// Takes the last note back, which said what was being tried.
+    pub fn unnote(&mut self) {
+        self.notes.pop();
+    }
+
     /// Runs a program; any exit status but 0 is a failure.
     pub fn run<A: AsRef<OsStr>>(
         &mut self,

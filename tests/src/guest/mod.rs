@@ -34,11 +34,53 @@ pub struct Case {
     pub name: &'static str,
     /// Its body.
     pub body: fn(&mut Ctx) -> Result<(), Failure>,
+    /// When it runs.
+    pub runs: Runs,
+}
+
+/// When a case runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Runs {
+    /// With all others, and when its name contains what is asked for.
+    Always,
+    /// Only when it is asked for by its whole name, since it takes minutes.
+    OnRequest,
 }
 
 impl Case {
     /// A case.
     pub const fn new(name: &'static str, body: fn(&mut Ctx) -> Result<(), Failure>) -> Self {
-        Self { name, body }
+        Self { name, body, runs: Runs::Always }
+    }
+
+    /// A case that takes minutes: see [`Runs::OnRequest`].
+    pub const fn on_request(name: &'static str, body: fn(&mut Ctx) -> Result<(), Failure>) -> Self {
+        Self { name, body, runs: Runs::OnRequest }
+    }
+
+    /// Whether it is to run when cases with these parts of names are asked for; all when there are none.
+    pub fn is_wanted(&self, parts: &[String]) -> bool {
+        match self.runs {
+            Runs::Always => parts.is_empty() || parts.iter().any(|part| self.name.contains(part.as_str())),
+            Runs::OnRequest => parts.iter().any(|part| self.name == part),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_cases_run_only_by_their_whole_name() {
+        let (short, long) = (Case::new("a::b", |_| Ok(())), Case::on_request("a::c", |_| Ok(())));
+        let wanted = |parts: &[&str]| {
+            let parts: Vec<String> = parts.iter().map(|part| (*part).to_owned()).collect();
+            (short.is_wanted(&parts), long.is_wanted(&parts))
+        };
+        assert_eq!(wanted(&[]), (true, false));
+        assert_eq!(wanted(&["a::"]), (true, false));
+        assert_eq!(wanted(&["a::c"]), (false, true));
+        assert_eq!(wanted(&["x", "a::b", "a::c"]), (true, true));
     }
 }

@@ -18,10 +18,19 @@ use super::failure::Failure;
 use super::klog::LogMark;
 use super::leftovers::Baseline;
 use super::system::System;
-use super::{Case, Ctx};
+use super::{Case, Ctx, Runs};
 
 /// The longest that one case may take, also on an overloaded machine that emulates the guest.
 const CASE_LIMIT: Duration = Duration::from_secs(240);
+/// The same for one that is known to take long.
+const LONG_CASE_LIMIT: Duration = Duration::from_secs(1000);
+
+fn limit(runs: Runs) -> Duration {
+    match runs {
+        Runs::Always => CASE_LIMIT,
+        Runs::OnRequest => LONG_CASE_LIMIT,
+    }
+}
 /// Lines of the kernel's log that a failure shows.
 const SHOWN_LINES: usize = 40;
 
@@ -36,10 +45,7 @@ pub fn run(system: &mut System, cases: &[Case]) -> Result<i32, Failure> {
         }
     }));
     let release = check_kernel(system)?;
-    let wanted = |case: &&Case| {
-        system.args.is_empty() || system.args.iter().any(|part| case.name.contains(part.as_str()))
-    };
-    let cases: Vec<Case> = cases.iter().filter(wanted).copied().collect();
+    let cases: Vec<Case> = cases.iter().filter(|case| case.is_wanted(&system.args)).copied().collect();
     if cases.is_empty() {
         return Err(Failure::new(format!("no case has {:?} in its name", system.args)));
     }
@@ -49,7 +55,7 @@ pub fn run(system: &mut System, cases: &[Case]) -> Result<i32, Failure> {
     let watch = Watchdog::start(system)?;
     let mut failed = 0;
     for case in &cases {
-        watch.case(case.name);
+        watch.case(*case);
         if !one(system, release, *case, &baseline)? {
             failed += 1;
         }
@@ -118,32 +124,32 @@ fn panic_text(payload: &(dyn Any + Send)) -> String {
 
 /// Ends the machine when a case takes too long.
 struct Watchdog {
-    cases: mpsc::Sender<&'static str>,
+    cases: mpsc::Sender<Case>,
     thread: thread::JoinHandle<()>,
 }
 
 impl Watchdog {
     fn start(system: &System) -> Result<Self, Failure> {
-        let (cases, receiver) = mpsc::channel::<&'static str>();
+        let (cases, receiver) = mpsc::channel::<Case>();
         let system = system.duplicate()?;
         let thread = thread::spawn(move || {
-            let mut current = "before the first case";
+            let (mut current, mut patience) = ("before the first case", CASE_LIMIT);
             loop {
-                match receiver.recv_timeout(CASE_LIMIT) {
-                    Ok(case) => current = case,
+                match receiver.recv_timeout(patience) {
+                    Ok(case) => (current, patience) = (case.name, limit(case.runs)),
                     Err(RecvTimeoutError::Disconnected) => return,
                     Err(RecvTimeoutError::Timeout) => break,
                 }
             }
             // Nothing can be done about an error here: without an exit status the machinery outside fails the run.
-            let _ = hung(system, current);
+            let _ = hung(system, current, patience);
         });
         Ok(Self { cases, thread })
     }
 
-    fn case(&self, name: &'static str) {
+    fn case(&self, case: Case) {
         // The receiver lives as long as the thread does; it ends only together with the machine.
-        let _ = self.cases.send(name);
+        let _ = self.cases.send(case);
     }
 
     fn stop(self) {
@@ -152,8 +158,8 @@ impl Watchdog {
     }
 }
 
-fn hung(mut system: System, case: &str) -> Result<(), Failure> {
-    system.say(&format!("{case} FAILED: still running after {} s", CASE_LIMIT.as_secs()))?;
+fn hung(mut system: System, case: &str, after: Duration) -> Result<(), Failure> {
+    system.say(&format!("{case} FAILED: still running after {} s", after.as_secs()))?;
     for process in fs::read_dir("/proc")? {
         let tasks = process?.path().join("task");
         let Ok(tasks) = fs::read_dir(tasks) else { continue };

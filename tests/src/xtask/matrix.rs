@@ -13,11 +13,12 @@ use nvme_examples::vm::{self, Event, Guest, Init, Release, VmError};
 use nvme_examples::vm::{cache, foreign};
 
 use super::guests::{self, Programs};
+use super::nvmetcli::Nvmetcli;
 use super::steps::StepError;
 use crate::guest::system::KERNEL_PARAMETER;
 
 /// The longest a guest may take for all its cases.
-const DEADLINE: Duration = Duration::from_secs(1200);
+const DEADLINE: Duration = Duration::from_secs(1800);
 const GUEST_MEMORY_MIB: u32 = 1536;
 /// Programs of this machine that cases run in the guest, beside those of [`tools::BOOT`].
 pub(crate) const PROGRAMS: &[Tool] = &[
@@ -27,6 +28,7 @@ pub(crate) const PROGRAMS: &[Tool] = &[
     Tool::new("mkfs.xfs", "xfsprogs"),
     Tool::new("xfs_repair", "xfsprogs"),
     Tool::new("strace", "strace"),
+    Tool::new("setpriv", "util-linux"),
 ];
 /// What QEMU takes beside the guest's memory, with room for the rest of the machine.
 const OVERHEAD_MIB: u64 = 512;
@@ -38,7 +40,8 @@ const CONSOLE_LINES: usize = 60;
 pub(crate) struct Options {
     /// Kernel series (6.1, 6.12, 7.x); all when none is given
     releases: Vec<Release>,
-    /// Runs only cases whose name contains this; may be given more than once
+    /// Runs only cases whose name contains this; may be given more than once. Cases that take minutes, such as
+    /// configfs_scale::sixteen_times_a_thousand_namespaces, run only by their whole name
     #[arg(long)]
     filter: Vec<String>,
     /// Keeps each guest's file system and console log
@@ -55,6 +58,14 @@ struct Ran {
     failed: usize,
     took: Duration,
     trouble: Option<String>,
+}
+
+impl Ran {
+    /// One that could not be run.
+    fn none(release: Release, why: StepError) -> Self {
+        let (kernel, took) = (release.to_string(), Duration::ZERO);
+        Self { release, kernel, passed: 0, failed: 1, took, trouble: Some(why.to_string()) }
+    }
 }
 
 /// How all of them went.
@@ -96,6 +107,7 @@ impl Summary {
 /// Builds, boots, reports. An error means that nothing could be run at all.
 pub(crate) fn run(options: &Options) -> Result<Summary, StepError> {
     tools::ensure(&[tools::BOOT, PROGRAMS].concat(), &mut |line| println!("{line}"))?;
+    let nvmetcli = Nvmetcli::if_wanted(&options.filter)?;
     let mut programs = guests::build()?;
     programs.foreign = foreign::prepare(&mut |line| println!("{line}"))?;
     let mut releases = options.releases.clone();
@@ -114,7 +126,7 @@ pub(crate) fn run(options: &Options) -> Result<Summary, StepError> {
                 loop {
                     let next = queue.lock().ok().and_then(|mut queue| queue.pop_front());
                     let Some(release) = next else { return };
-                    let ran = one(release, &programs, options);
+                    let ran = one(release, &programs, nvmetcli.as_ref(), options);
                     if let Ok(mut results) = results.lock() {
                         results.push(ran);
                     }
@@ -134,7 +146,7 @@ pub(crate) fn run(options: &Options) -> Result<Summary, StepError> {
     Ok(summary)
 }
 
-fn one(release: Release, programs: &Programs, options: &Options) -> Ran {
+fn one(release: Release, programs: &Programs, nvmetcli: Option<&Nvmetcli>, options: &Options) -> Ran {
     let mut guest = Guest::new(release, &programs.guest)
         .init(Init::Program)
         .args(options.filter.iter().map(String::as_str))
@@ -149,6 +161,12 @@ fn one(release: Release, programs: &Programs, options: &Options) -> Ran {
     }
     for tool in PROGRAMS {
         guest = guest.program(format!("/sbin/{}", tool.program), tools::find(tool.program));
+    }
+    if let Some(nvmetcli) = nvmetcli {
+        guest = match nvmetcli.add_to(guest) {
+            Ok(guest) => guest,
+            Err(error) => return Ran::none(release, error),
+        };
     }
     if options.keep {
         guest = guest.keep_in(kept());
@@ -201,8 +219,7 @@ fn judge(release: Release, outcome: Result<vm::Outcome, VmError>, tally: &Tally)
         Ran { release, kernel: release.to_string(), passed, failed, took: Duration::ZERO, trouble: None };
     match outcome {
         Err(error) => {
-            ran.failed = failed.max(1);
-            ran.trouble = Some(StepError::from(error).to_string());
+            return Ran { failed: failed.max(1), passed, ..Ran::none(release, StepError::from(error)) };
         }
         Ok(outcome) => {
             for note in &outcome.notes {

@@ -18,6 +18,7 @@ mod guests;
 mod guide;
 mod instructions;
 mod matrix;
+mod nvmetcli;
 mod steps;
 mod toolchain;
 mod tshark;
