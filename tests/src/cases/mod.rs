@@ -5,6 +5,15 @@ use crate::guest::Case;
 pub mod access;
 pub mod apply;
 mod capture;
+pub mod configfs_files;
+pub mod configfs_hints;
+pub mod configfs_killed;
+pub mod configfs_live;
+pub mod configfs_nvmetcli;
+pub mod configfs_recorded;
+pub mod configfs_scale;
+pub mod configfs_sessions;
+mod configurations;
 pub mod fabrics_auth;
 pub mod fabrics_config;
 pub mod fabrics_connect;
@@ -21,6 +30,7 @@ pub mod fabrics_scale;
 pub mod fabrics_secrets;
 pub mod fabrics_tls;
 pub mod guide;
+mod load;
 pub mod mistakes;
 pub mod model;
 pub mod network;
@@ -39,6 +49,7 @@ pub mod soft_host;
 pub mod soft_outage;
 pub mod soft_reservations;
 pub mod soft_target;
+mod states;
 mod two_ports;
 mod verified;
 
@@ -62,6 +73,14 @@ pub fn all() -> Vec<Case> {
         fabrics_disconnect::CASES,
         fabrics_config::CASES,
         model::CASES,
+        configfs_recorded::CASES,
+        configfs_hints::CASES,
+        configfs_files::CASES,
+        configfs_killed::CASES,
+        configfs_live::CASES,
+        configfs_sessions::CASES,
+        configfs_nvmetcli::CASES,
+        configfs_scale::CASES,
         paths::CASES,
         fabrics_events::CASES,
         fabrics_inventory::CASES,
