@@ -3,8 +3,8 @@
 use nvme_proto::{HostNqn, Nsid, SubsysNqn};
 use nvmet_configfs::{
     ApplyFailure, Consent, Errno, Error, FakeKernel, FakeTree, Foreign, HostAccess, Instrumented,
-    NamespaceSpec, Policy, PortId, PortSpec, RelPath, Rollback, SubsystemSpec, TargetSpec, Tree, apply,
-    clear, dump, plan, reconcile, withdraw,
+    NamespaceSpec, Policy, PortId, PortSpec, RelPath, Rollback, SubsystemSpec, TargetSpec, Tree, Unknown,
+    apply, clear, dump, plan, reconcile, withdraw,
 };
 
 fn path(p: &str) -> RelPath {
@@ -347,6 +347,22 @@ fn withdrawing_removes_what_is_named_and_nothing_else() {
         tree.unlink(&link).unwrap();
         assert!(withdraw(&tree, &other()).unwrap().changed());
         assert_eq!(dump(&tree).unwrap(), before, "{kernel}");
+    }
+}
+
+#[test]
+fn a_requirement_changes_on_a_kernel_that_has_no_tls() {
+    let policy = || willing(Foreign::Keep).unknown(Unknown::Ignore);
+    for kernel in FakeKernel::ALL {
+        let tree = FakeTree::new(kernel);
+        for treq in ["not required", "required"] {
+            let port = PortSpec::tcp("127.0.0.1".parse().unwrap(), 4420)
+                .set("addr_tsas", "tls1.3")
+                .and_then(|port| port.set("addr_treq", treq));
+            reconcile(&tree, &TargetSpec::new().port(PortId(1), port.unwrap()), &policy()).unwrap();
+            let there = tree.read(&path("ports/1/addr_treq")).unwrap();
+            assert_eq!(there.trim_ascii_end(), treq.as_bytes(), "{kernel}");
+        }
     }
 }
 

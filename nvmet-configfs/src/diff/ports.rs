@@ -136,12 +136,11 @@ impl Builder<'_> {
             tsas = if tcp { b"none" } else { b"" };
         }
         let wanted_tsas = wanted.settings.value("addr_tsas");
-        if let Some(new) = wanted_tsas.filter(|new| ***new != *tsas) {
-            if old_tsas.is_none() {
-                let name = Name::fixed("addr_tsas");
-                self.old_value(path, Object::Port, &name, new, &there.attributes);
-                return;
-            }
+        let new_tsas = wanted_tsas.filter(|new| ***new != *tsas);
+        if let (Some(new), None) = (new_tsas, old_tsas) {
+            // A kernel without it: the policy says what that means. The requirement is there nevertheless.
+            self.old_value(path, Object::Port, &Name::fixed("addr_tsas"), new, &there.attributes);
+        } else if let Some(new) = new_tsas {
             if **new == *b"none" {
                 treq = b"not specified";
             } else if treq == b"not specified" {
@@ -153,7 +152,8 @@ impl Builder<'_> {
         }
         let follows = moving || changes.iter().any(|c| c.name.as_bytes() == b"addr_tsas");
         // What the spec leaves open stays, where TLS lets it.
-        let raised = wanted_tsas.is_some_and(|t| **t == *b"tls1.3") && old_treq == Some(b"not specified");
+        let tls = old_tsas.is_some() && wanted_tsas.is_some_and(|t| **t == *b"tls1.3");
+        let raised = tls && old_treq == Some(b"not specified");
         let left = old_treq.filter(|_| !raised).map(Value::from);
         if let Some(new) = wanted.settings.value("addr_treq").cloned().or(left)
             && *new != *treq

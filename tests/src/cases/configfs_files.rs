@@ -258,6 +258,10 @@ fn a_target_is_drawn(ctx: &mut Ctx) -> Result<(), Failure> {
     {
         ensure_eq!(has(name), Some(wanted.into()), format!("whether this kernel has {name}"));
     }
+    if auth {
+        let key = "/sys/kernel/config/nvmet/hosts/nqn.2024-05.org.example:alice/dhchap_key";
+        ensure_eq!(fs::metadata(key)?.permissions().mode() & 0o777, 0o600, "mode of a key that we wrote");
+    }
     // A scope keeps one tool's objects from another's.
     let stranger = Path::new("/sys/kernel/config/nvmet/hosts/nqn.2024-06.org.example:stranger");
     fs::create_dir(stranger)?;

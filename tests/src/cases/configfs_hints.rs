@@ -21,7 +21,6 @@ pub const CASES: &[Case] = &[
         "configfs_hints::what_is_fixed_once_a_host_has_connected",
         what_is_fixed_once_a_host_has_connected,
     ),
-    Case::new("configfs_hints::one_namespace_too_many", one_namespace_too_many),
     Case::new("configfs_hints::the_target_goes_away", the_target_goes_away),
     Case::new("configfs_hints::a_port_number_that_needs_a_capability", a_port_number_that_needs_a_capability),
 ];
@@ -226,39 +225,6 @@ fn what_is_fixed_once_a_host_has_connected(ctx: &mut Ctx) -> Result<(), Failure>
             .map_err(|e| e.while_doing(attribute))?;
     }
     ctx.note(&format!("{} attributes are fixed", fixed.len()));
-    Ok(clear(&tree).map(drop)?)
-}
-
-fn one_namespace_too_many(ctx: &mut Ctx) -> Result<(), Failure> {
-    let tree = begin(ctx)?;
-    write(&tree, &format!("{N}/enable"), "1")?;
-    let early = ctx.release() == Release::V7;
-    // The same number in another spelling.
-    let alias = tree.mkdir(&path("subsystems/s/namespaces/0x1")?);
-    if early {
-        refused(alias, Errno::ENOMEM, "each id once")?;
-    } else {
-        alias?;
-        write(&tree, "subsystems/s/namespaces/0x1/device_path", "/dev/ram0")?;
-        let outcome = tree.write(&path("subsystems/s/namespaces/0x1/enable")?, b"1");
-        refused(outcome, Errno::EBUSY, "another spelling")?;
-        tree.rmdir(&path("subsystems/s/namespaces/0x1")?)?;
-    }
-    for number in 2..=1024 {
-        let namespace = format!("subsystems/s/namespaces/{number}");
-        tree.mkdir(&path(&namespace)?)?;
-        write(&tree, &format!("{namespace}/device_path"), "/dev/ram0")?;
-        write(&tree, &format!("{namespace}/enable"), "1")?;
-    }
-    let last = "subsystems/s/namespaces/1025";
-    let made = tree.mkdir(&path(last)?);
-    if early {
-        refused(made, Errno::ENOMEM, "at most 1024")?;
-    } else {
-        made?;
-        write(&tree, &format!("{last}/device_path"), "/dev/ram0")?;
-        refused(tree.write(&path(&format!("{last}/enable"))?, b"1"), Errno::EMFILE, "at most 1024")?;
-    }
     Ok(clear(&tree).map(drop)?)
 }
 

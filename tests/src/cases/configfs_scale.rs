@@ -67,7 +67,7 @@ fn system_calls_of_a_namespace(ctx: &mut Ctx) -> Result<(), Failure> {
     scene::load(ctx)?;
     ctx.ram_disk(0)?;
     let tree = OsTree::open_default()?;
-    let (few, many) = (32, 288);
+    let (few, many) = (32, 160);
     let [mut making, mut again, mut looking, mut theirs] = [const { Vec::new() }; 4];
     for namespaces in [few, many] {
         let (ours, saved) = (ctx.scratch().join("ours.toml"), ctx.scratch().join("saved.json"));

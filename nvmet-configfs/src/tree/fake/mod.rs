@@ -122,7 +122,7 @@ struct State {
 
 /// A simulated target. Feature `testing`.
 ///
-/// It starts empty, with the block devices `/dev/ram0` to `/dev/ram3`, the character device `/dev/null`, and the addresses
+/// It starts empty, with the block devices `/dev/ram0` to `/dev/ram3`, the character device `/dev/null`, the directory `/dev`, and the addresses
 /// `127.0.0.0/8`, `::1`, `0.0.0.0` and `::`.
 #[derive(Debug)]
 pub struct FakeTree {
