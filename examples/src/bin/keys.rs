@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use nvme_examples::{cli, host};
-use nvme_fabrics::kernel::keyring::{NVME_KEYRING, TlsKeyring};
+use nvme_fabrics::kernel::keyring::{KeyState, NVME_KEYRING, TlsKeyring};
 use nvme_fabrics::keys::{
     ConfiguredPsk, DhchapSecret, KeyFile, PskHash, SecretLen, TlsKey, VersionOfIdentity, generate_psk,
     generate_secret,
@@ -84,7 +84,7 @@ enum Verb {
         #[command(flatten)]
         ring: Ring,
     },
-    /// Write all keys of the keyring to a file, as nvme-cli does
+    /// Write all keys of the keyring that can be used to a file, as nvme-cli does
     Export {
         /// The file; it is replaced
         #[arg(long, default_value = "/etc/nvme/tls-keys")]
@@ -252,6 +252,10 @@ fn list(ring: &TlsKeyring, sysfs: &Sysfs, as_json: bool) -> cli::Outcome {
 fn export(ring: &TlsKeyring, sysfs: &Sysfs, file: &Path, as_json: bool) -> cli::Outcome {
     let (mut keys, mut failed) = (Vec::new(), 0_usize);
     for listed in ring.keys(sysfs)? {
+        if listed.state != KeyState::Usable {
+            cli::note(&format!("note: key {} is left out, it is {}", listed.serial, listed.state.as_str()));
+            continue;
+        }
         let key = ring.read(listed.serial).map_err(|error| cli::explain(&error)).and_then(|bytes| {
             let identity = listed.description.parse().map_err(|error| cli::explain(&error))?;
             TlsKey::new(identity, &bytes).map_err(|error| cli::explain(&error))
