@@ -97,6 +97,16 @@ fn inventories() -> Vec<(String, Inventory)> {
     found
 }
 
+/// What is unknown is left out, and never null.
+fn has_null(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::Array(items) => items.iter().any(has_null),
+        Value::Object(members) => members.values().any(has_null),
+        _ => false,
+    }
+}
+
 #[test]
 fn everything_that_is_printed_is_described() {
     let schema = schema();
@@ -108,7 +118,7 @@ fn everything_that_is_printed_is_described() {
             inventory::subsystems(&inventory, Detail::All),
         ] {
             check(&schema, &schema, &value, "$").unwrap_or_else(|error| panic!("{name}: {error}\n{value:#}"));
-            assert!(!value.to_string().contains("null"), "{name}: {value:#}");
+            assert!(!has_null(&value), "{name}: {value:#}");
             seen += value.to_string().len();
         }
     }

@@ -74,8 +74,9 @@ impl Hash for Secret {
 }
 
 impl ConnectOptions {
-    /// `dhchap_secret`: this host proves that it knows its secret (DH-HMAC-CHAP). Kernels built without `CONFIG_NVME_HOST_AUTH`, and those before
-    /// 6.0, refuse; the connection never starts without.
+    /// `dhchap_secret`: this host proves that it knows its secret (DH-HMAC-CHAP) to a target that demands it. A kernel that does not list the option
+    /// is never given it: the connect is refused. One that lists it and is built without `CONFIG_NVME_HOST_AUTH` (Debian's 6.1) ignores it, and
+    /// fails where the target demands it.
     ///
     /// The kernel shows the secret to every user of the machine, in the controller's attribute `dhchap_secret`.
     ///
