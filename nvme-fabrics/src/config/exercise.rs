@@ -70,9 +70,12 @@ fn check(text: &str, connections: &[Connection], findings: &[Finding], exclusion
     let mut again = Config::default();
     for file in &written.files {
         // More endpoints in one file than are read is more than was read.
-        let Ok(read) = fabrics_conf::parse(&file.path, &file.text) else {
-            assert!(connections.len() > 1000, "what was written is not understood");
-            return;
+        let read = match fabrics_conf::parse(&file.path, &file.text) {
+            Ok(read) => read,
+            Err(finding) => {
+                assert!(connections.len() > 1000, "what was written is not understood: {finding}");
+                return;
+            }
         };
         assert!(read.notes.is_empty(), "{:?}", read.notes);
         again.connections.extend(read.connections(&fabrics_conf::FabricsConf::default()));

@@ -61,8 +61,8 @@ pub struct ConfigFiles {
 /// The files that want these connections. `main` is the path of the first one: `/etc/nvme/nvme-fabrics.conf`.
 ///
 /// Reading them gives the same connections. Not kept are the files that they came from, `persistent`, `application`, and the settings for what a discovery
-/// controller offers. Left out, and told, are connections with a value that a line cannot hold (`;`, blanks at an end, control characters), with an identifier
-/// and no NQN of the host, and with half of another file's identity.
+/// controller offers. Left out, and told, are connections with a value that a line cannot hold (`;`, blanks at an end, control characters), without an
+/// address where the transport needs one, with an identifier and no NQN of the host, and with half of another file's identity.
 #[must_use]
 pub fn to_files(connections: &[Connection], main: &Path) -> ConfigFiles {
     let mut personas: Vec<(&Persona, Vec<&Connection>)> = Vec::new();
@@ -96,6 +96,9 @@ pub fn to_files(connections: &[Connection], main: &Path) -> ConfigFiles {
 /// The key whose value no line can hold, or which cannot stand alone.
 fn unwritable(c: &Connection) -> Option<&'static str> {
     let (a, p) = (&c.address, &c.persona);
+    if a.traddr.is_none() && a.transport != crate::TransportName::Loop {
+        return Some("traddr");
+    }
     let plain =
         |text: &str| !text.is_empty() && text.trim_ascii() == text && !text.contains(char::is_control);
     let on_a_line = |text: &str| plain(text) && !text.contains(';');
