@@ -34,8 +34,10 @@ pub(super) async fn run<S: Stream>(
     std::hint::black_box(&random);
     let mut authentication = authentication?;
     loop {
+        let mut sends = false;
         let command = match authentication.next() {
             HostStep::Send(message) => {
+                sends = true;
                 let len = u32::try_from(message.len()).unwrap_or(u32::MAX);
                 let sqe = AuthenticationSend::dh_hmac_chap(len).to_sqe();
                 Command::new(sqe).write(Bytes::copy_from_slice(message))
@@ -57,6 +59,14 @@ pub(super) async fn run<S: Stream>(
         let completion = match exchange(link, command).await {
             Ok(completion) => completion,
             Err(broken) => {
+                // Some break the connection before our last word is answered: what made us say it counts.
+                if sends {
+                    authentication.sent();
+                    if let HostStep::Failed(error) = authentication.next() {
+                        let (peer, error) = (peer.to_owned(), *error);
+                        return Err(ConnectError::Authentication { peer, queue, error });
+                    }
+                }
                 return Err(broken.into_error(settings.admin_timeout, peer, Stage::Authenticate, queue));
             }
         };
