@@ -88,6 +88,7 @@
 
 mod cids;
 mod config;
+mod data;
 mod event;
 mod poll;
 mod receive;
