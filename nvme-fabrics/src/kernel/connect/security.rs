@@ -32,7 +32,8 @@ pub(super) fn refine(
     match (errno, &told) {
         (Some(Errno::ESRCH), _) => Some(Rejection::NoHandshakeDaemon),
         (Some(Errno::ENOKEY), _) => match listing::list(sysfs) {
-            Ok(keys) => missing(&keys, options).or(told),
+            // A key that was revoked is listed until the kernel has collected it.
+            Ok(keys) => missing(&keys, options).or_else(|| unusable(&keys, options)).or(told),
             Err(_) => told,
         },
         (Some(Errno::EKEYEXPIRED | Errno::EKEYREVOKED), _) | (_, Some(Rejection::HandshakeFailed { .. })) => {
