@@ -2,10 +2,11 @@
 
 mod chunk;
 mod hash;
-mod map;
 
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use super::Backend;
 use super::error::IoError;
@@ -14,15 +15,14 @@ use super::io::Io;
 use super::op::{Deallocate, Durability, Extent};
 use super::store::{BlockStore, Lent};
 use chunk::Chunk;
-use map::Map;
+use hash::Key;
 
 pub(super) use chunk::{Block, Pages};
 
 /// A disk in memory. Memory is taken in pages of 4 KiB when they are written for the first time, and given back by discards; what was never
-/// written reads as zeros. So a disk of many terabytes costs next to nothing until it is used.
+/// written reads as zeros. So a disk of many terabytes costs nothing until it is used.
 ///
-/// Each 256 KiB of the first 4 GiB have a lock, what is behind them shares 64: readers of a page never wait for each other, and writers rarely
-/// for anybody. 1 GiB of a disk's size costs 128 KiB of memory up to there, and nothing beyond. Reads within a page are
+/// Pages are spread over 64 locks: readers of a page never wait for each other, and writers rarely for anybody. Reads within a page are
 /// [lent](BlockStore::lend) and not copied, and so are those within 256 KiB all of which were written; a page that is written meanwhile is
 /// replaced by another one, so that what was read stays what it was.
 ///
@@ -36,17 +36,21 @@ pub(super) use chunk::{Block, Pages};
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct Memory {
-    chunks: Map,
+    shards: Box<[RwLock<Shard>]>,
     bytes: AtomicU64,
     block_size: BlockSize,
     /// Pages that are there.
     pages: AtomicU64,
 }
 
+/// The chunks of one lock, by their number.
+type Shard = HashMap<u64, Chunk, Key>;
+
 /// Bytes of a chunk.
 const CHUNK: u64 = 256 << 10;
 const _: () = assert!(CHUNK == chunk::LEN as u64);
 const PAGE: u64 = 4096;
+const SHARDS: u64 = 64;
 
 /// A size that a disk cannot have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -80,8 +84,9 @@ impl Memory {
     /// Not a whole number of blocks, or none.
     pub fn with_block_size(bytes: u64, block_size: BlockSize) -> Result<Self, MemoryError> {
         check(bytes, block_size)?;
-        let chunks = Map::new(bytes.div_ceil(CHUNK));
-        Ok(Self { chunks, bytes: AtomicU64::new(bytes), block_size, pages: AtomicU64::new(0) })
+        let key = Key::new();
+        let shards = (0..SHARDS).map(|_| RwLock::new(HashMap::with_hasher(key))).collect();
+        Ok(Self { shards, bytes: AtomicU64::new(bytes), block_size, pages: AtomicU64::new(0) })
     }
 
     /// Changes the size. What is beyond a smaller size is forgotten. Tell the target, so that hosts learn of it.
@@ -93,7 +98,16 @@ impl Memory {
         let before = self.bytes.swap(bytes, Ordering::SeqCst);
         if bytes < before {
             self.forget(Extent::new(bytes, bytes.next_multiple_of(CHUNK).saturating_sub(bytes)));
-            self.chunks.cut(bytes.div_ceil(CHUNK), |chunk| self.recount(chunk.held(), 0));
+            let first = bytes.div_ceil(CHUNK);
+            for shard in &self.shards {
+                write(shard).retain(|number, chunk| {
+                    let stays = *number < first;
+                    if !stays {
+                        self.recount(chunk.held(), 0);
+                    }
+                    stays
+                });
+            }
         }
         Ok(())
     }
@@ -133,24 +147,34 @@ impl Memory {
         }
     }
 
+    /// The lock of a chunk.
+    fn shard(&self, chunk: u64) -> Result<&RwLock<Shard>, IoError> {
+        // Less than SHARDS.
+        usize::try_from(chunk % SHARDS)
+            .ok()
+            .and_then(|shard| self.shards.get(shard))
+            .ok_or(IoError::OutOfRange)
+    }
+
     /// Makes an extent zeros: pages that are inside are given back, parts of others are filled.
     fn forget(&self, extent: Extent) {
         let end = extent.at.saturating_add(extent.len);
         let mut at = extent.at;
         while at < end {
             let number = at / CHUNK;
-            let next = chunk_end(at, end);
-            // Most discards are of what was never written: those change nothing.
-            if self.chunks.look(number, |chunk| chunk.is_some()) {
-                self.chunks.change(number, |place| {
-                    let Some(chunk) = place else { return };
+            let next = number.saturating_add(1).saturating_mul(CHUNK).min(end);
+            if let Ok(shard) = self.shard(number)
+                && read(shard).contains_key(&number)
+            {
+                let mut shard = write(shard);
+                if let Some(chunk) = shard.get_mut(&number) {
                     let before = chunk.held();
                     chunk.forget(within(at), within_len(at, next));
                     self.recount(before, chunk.held());
                     if chunk.held() == 0 {
-                        *place = None;
+                        shard.remove(&number);
                     }
-                });
+                }
             }
             at = next;
         }
@@ -180,6 +204,15 @@ fn check(bytes: u64, block_size: BlockSize) -> Result<(), MemoryError> {
     }
 }
 
+/// A panic while a chunk was copied leaves bytes that are old or new, as a failed write does.
+fn read(shard: &RwLock<Shard>) -> RwLockReadGuard<'_, Shard> {
+    shard.read().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn write(shard: &RwLock<Shard>) -> RwLockWriteGuard<'_, Shard> {
+    shard.write().unwrap_or_else(PoisonError::into_inner)
+}
+
 impl BlockStore for Memory {
     fn geometry(&self) -> Geometry {
         self.geometry()
@@ -192,10 +225,10 @@ impl BlockStore for Memory {
             let (number, next) = (at / CHUNK, chunk_end(at, end));
             let (now, later) =
                 std::mem::take(&mut to).split_at_mut_checked(within_len(at, next)).unwrap_or_default();
-            self.chunks.look(number, |chunk| match chunk {
+            match read(self.shard(number)?).get(&number) {
                 Some(chunk) => chunk.read(within(at), now),
                 None => now.fill(0),
-            });
+            }
             to = later;
             at = next;
         }
@@ -208,7 +241,8 @@ impl BlockStore for Memory {
         if len > chunk::LEN.saturating_sub(from) {
             return None;
         }
-        self.chunks.look(at / CHUNK, |chunk| chunk?.lend(from, len))
+        let number = at / CHUNK;
+        read(self.shard(number).ok()?).get(&number)?.lend(from, len)
     }
 
     fn write_at(&self, mut at: u64, mut data: &[u8], _: Durability) -> Result<(), IoError> {
@@ -216,16 +250,14 @@ impl BlockStore for Memory {
         self.check(at, data.len())?;
         while at < end {
             let (number, next) = (at / CHUNK, chunk_end(at, end));
+            let mut shard = write(self.shard(number)?);
+            // Once more, since the disk may have been made smaller meanwhile: what is stored behind its end would come back later.
+            self.check(at, usize::try_from(next.saturating_sub(at)).unwrap_or(usize::MAX))?;
+            let chunk = shard.entry(number).or_insert_with(Chunk::new);
             let (now, later) = data.split_at_checked(within_len(at, next)).unwrap_or_default();
-            self.chunks.change(number, |place| {
-                // Once more, since the disk may have been made smaller meanwhile: what is stored behind its end would come back later.
-                self.check(at, now.len())?;
-                let chunk = place.get_or_insert_with(Chunk::new);
-                let before = chunk.held();
-                chunk.write(within(at), now);
-                self.recount(before, chunk.held());
-                Ok(())
-            })?;
+            let before = chunk.held();
+            chunk.write(within(at), now);
+            self.recount(before, chunk.held());
             data = later;
             at = next;
         }
@@ -305,9 +337,8 @@ mod tests {
                     assert!(data == model[range], "turn {turn}: {len} bytes at {at}");
                 }
             }
-            let chunks = 0..BYTES.div_ceil(CHUNK);
-            let pages = chunks.map(|number| disk.chunks.look(number, |chunk| chunk.map_or(0, Chunk::held)));
-            let pages: usize = pages.sum();
+            let pages = |shard| read(shard).values().map(Chunk::held).sum::<usize>();
+            let pages: usize = disk.shards.iter().map(pages).sum();
             assert_eq!(disk.allocated(), u64::try_from(pages).unwrap() * PAGE);
         }
     }
