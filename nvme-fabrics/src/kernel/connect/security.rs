@@ -3,7 +3,7 @@
 //! | what the kernel answered | what is looked at | reason |
 //! |---|---|---|
 //! | ESRCH, with TLS asked for | nothing: the kernel says it when nobody listens for handshakes | [`Rejection::NoHandshakeDaemon`] |
-//! | ENOKEY, with a key or keyring named | `/proc/keys`: is there one of that number? | [`Rejection::KeyNotFound`] |
+//! | ENOKEY, with a key or keyring named | `/proc/keys`: is there one of that number, and is it still good? | [`Rejection::KeyNotFound`], [`Rejection::KeyUnusable`] |
 //! | ENOKEY, with TLS asked for | `/proc/keys`: the keyring, keys of these two names | [`Rejection::NoKeyring`], [`Rejection::NoKey`] |
 //! | another number, and the log tells of the handshake | `/proc/keys`: is what was named still good? | [`Rejection::KeyUnusable`], else what the log told |
 //!
