@@ -1,7 +1,8 @@
 //! Fuzzing each target for a few seconds, starting from its corpus.
 //!
 //! The corpus is copied first, so that what the fuzzer finds does not change the tree; what makes a target fail is left in
-//! `fuzz/artifacts`. With a nightly toolchain the address sanitizer is on; without one only coverage guides the fuzzer.
+//! `fuzz/artifacts`. A run that is part of the tests always begins with the same seed: whether a change is good must not be left to
+//! chance. Runs that are asked for by themselves begin anywhere. With a nightly toolchain the address sanitizer is on; without one only coverage guides the fuzzer.
 
 use std::fs;
 use std::path::Path;
@@ -20,8 +21,17 @@ enum Toolchain {
     Default,
 }
 
+/// Where the fuzzer's random numbers begin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Seed {
+    /// At the same number each time.
+    Fixed,
+    /// Somewhere else each time.
+    Fresh,
+}
+
 /// One step for the build, one for each target (all when `wanted` is empty).
-pub(crate) fn run_all(steps: &mut Steps, time: Duration, wanted: &[String]) {
+pub(crate) fn run_all(steps: &mut Steps, time: Duration, seed: Seed, wanted: &[String]) {
     let toolchain = toolchain();
     let mut targets = Vec::new();
     steps.run("fuzz build", || {
@@ -32,7 +42,7 @@ pub(crate) fn run_all(steps: &mut Steps, time: Duration, wanted: &[String]) {
         Ok(())
     });
     for target in targets {
-        steps.run(&format!("fuzz {target}"), || fuzz_one(toolchain, &target, time));
+        steps.run(&format!("fuzz {target}"), || fuzz_one(toolchain, &target, time, seed));
     }
 }
 
@@ -79,7 +89,7 @@ fn fuzz(toolchain: Toolchain, command: &str) -> Command {
     cargo
 }
 
-fn fuzz_one(toolchain: Toolchain, target: &str, time: Duration) -> Result<(), StepError> {
+fn fuzz_one(toolchain: Toolchain, target: &str, time: Duration, seed: Seed) -> Result<(), StepError> {
     let corpus = tempfile::tempdir()?;
     let seeds = copy_files(&root().join("fuzz/corpus").join(target), corpus.path())?;
     println!("{seeds} seeds");
@@ -88,6 +98,9 @@ fn fuzz_one(toolchain: Toolchain, target: &str, time: Duration) -> Result<(), St
     // 25 s for one input is a hang; the memory limit is libFuzzer's default, said aloud.
     command.args(["--", "-timeout=25", "-rss_limit_mb=2048"]);
     command.arg(format!("-max_total_time={}", time.as_secs().max(1)));
+    if seed == Seed::Fixed {
+        command.arg("-seed=1");
+    }
     let output = command.output()?;
     let said = String::from_utf8_lossy(&output.stderr);
     if output.status.success() {

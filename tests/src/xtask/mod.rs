@@ -33,6 +33,7 @@ use nvme_examples::cli;
 use nvme_examples::vm::tools::{self, Tool};
 use nvme_examples::vm::{self, Event, Guest, Release};
 
+use fuzz::Seed;
 use steps::{StepError, Steps};
 
 /// Programs that the tests need beside those of [`tools::BOOT`].
@@ -110,7 +111,7 @@ pub fn main() -> ExitCode {
         Task::Fuzz { seconds, targets } => {
             let mut steps = Steps::default();
             steps.run("tools", || install(BUILD_TOOLS));
-            fuzz::run_all(&mut steps, Duration::from_secs(seconds), &targets);
+            fuzz::run_all(&mut steps, Duration::from_secs(seconds), Seed::Fresh, &targets);
             steps.finish()
         }
         Task::Matrix(options) => match matrix::run(&options) {
@@ -137,7 +138,7 @@ fn all() -> bool {
     checks::run_all(&mut steps);
     steps.run("tshark", tshark::run);
     steps.run("instructions", instructions::check);
-    fuzz::run_all(&mut steps, Duration::from_secs(FUZZ_SECONDS), &[]);
+    fuzz::run_all(&mut steps, Duration::from_secs(FUZZ_SECONDS), Seed::Fixed, &[]);
     steps.run("guide in QEMU", guide::in_vm);
     steps.run("real kernels", || matrix::run(&matrix::Options::default())?.verdict());
     steps.finish()
