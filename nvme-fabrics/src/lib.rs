@@ -32,7 +32,6 @@ pub mod kernel;
 pub mod keys;
 pub mod list;
 #[cfg(any(feature = "tokio", feature = "soft-target"))]
-#[allow(dead_code, unused_imports, reason = "each role uses its part")]
 mod net;
 pub mod options;
 #[cfg(feature = "soft-target")]

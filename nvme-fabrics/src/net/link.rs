@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use nvme_proto::machine::{Close, Time};
-use tokio::io::{AsyncWrite, ReadBuf};
+use tokio::io::ReadBuf;
 
 use super::{BusyPoll, Clock, Machine, Stream, Timer};
 
@@ -24,8 +24,10 @@ const SHUTDOWN: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(crate) struct Ended {
     /// How the machine wanted it to end.
+    #[cfg_attr(not(test), allow(dead_code, reason = "tests look at it"))]
     pub(crate) how: Close,
     /// What the stream said, if it failed.
+    #[cfg_attr(not(feature = "tokio"), allow(dead_code, reason = "the host's alone"))]
     pub(crate) error: Option<io::Error>,
 }
 
@@ -67,6 +69,7 @@ pub(crate) struct Link<M, S> {
 
 impl<M, S> Link<M, S> {
     /// Whether it is looked at all the time.
+    #[cfg_attr(not(feature = "tokio"), allow(dead_code, reason = "the host's alone"))]
     pub(crate) const fn busy_poll(&self) -> BusyPoll {
         self.busy
     }
@@ -78,6 +81,7 @@ impl<M, S> Link<M, S> {
 
     /// Whether `work` has something for the machine that does not depend on what has come: then one that is looked at all the time sends that before
     /// it looks, since a look that finds nothing costs a system call.
+    #[cfg_attr(not(feature = "tokio"), allow(dead_code, reason = "the host's alone"))]
     pub(crate) const fn send_first(&mut self, eager: bool) {
         self.eager = eager;
     }
@@ -120,11 +124,13 @@ impl<M: Machine, S: Stream> Link<M, S> {
 
     /// Whether most data that come are long (32 KiB and more): then little more than headers is read ahead, and the data go straight to their place.
     /// It takes a call of the stream more for each, and spares a copy.
+    #[cfg_attr(not(feature = "tokio"), allow(dead_code, reason = "the host's alone"))]
     pub(crate) const fn expect_bulk(&mut self, bulk: bool) {
         self.bulk = bulk;
     }
 
     /// The clock that the machine is driven by.
+    #[cfg_attr(not(feature = "tokio"), allow(dead_code, reason = "the host's alone"))]
     pub(crate) const fn clock(&self) -> Clock {
         self.clock
     }

@@ -17,7 +17,9 @@ mod machine;
 mod stream;
 
 pub(crate) use clock::{Clock, Timer};
-pub(crate) use link::{Ended, Link};
+#[cfg(feature = "tokio")]
+pub(crate) use link::Ended;
+pub(crate) use link::Link;
 pub(crate) use machine::Machine;
 pub(crate) use stream::{Plain, Stream, Tcp};
 

@@ -1,7 +1,6 @@
 //! What carries a connection.
 
 use std::io::{self, Read};
-use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -26,19 +25,21 @@ pub(crate) struct Tcp(TcpStream);
 
 impl Tcp {
     /// Connects to a controller.
-    pub(crate) async fn connect(addr: SocketAddr) -> io::Result<Self> {
+    #[cfg(test)]
+    pub(crate) async fn connect(addr: std::net::SocketAddr) -> io::Result<Self> {
         Self::new(TcpStream::connect(addr).await?)
+    }
+
+    /// The socket.
+    #[cfg(test)]
+    pub(crate) const fn socket(&self) -> &TcpStream {
+        &self.0
     }
 
     /// A connection that was made or accepted.
     pub(crate) fn new(stream: TcpStream) -> io::Result<Self> {
         stream.set_nodelay(true)?;
         Ok(Self(stream))
-    }
-
-    /// The socket.
-    pub(crate) const fn socket(&self) -> &TcpStream {
-        &self.0
     }
 }
 

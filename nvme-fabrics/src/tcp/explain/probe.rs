@@ -1,11 +1,19 @@
 //! The questions, one after the other.
+//!
+//! | file | asks |
+//! |---|---|
+//! | `handshake` | who listens there: the first exchange, or TLS |
+//! | this one | Connect, the controller, an I/O queue |
+//! | `offers` | what there is instead |
+
+mod handshake;
+mod offers;
 
 use std::io;
 use std::time::Duration;
 
 use nvme_proto::connect;
 use nvme_proto::cqe::Cqe;
-use nvme_proto::discovery::{DiscoveryLog, LogReader, LogReaderLimits, Next, SubsystemType};
 use nvme_proto::fabrics::{
     Capabilities, CommandSetSelected, Connect, ConnectAttributes, ConnectData, ConnectResponse,
     ControllerConfiguration, ControllerStatus, Property, PropertyGet, PropertySet, ShutdownNotification,
@@ -14,16 +22,13 @@ use nvme_proto::fabrics::{
 use nvme_proto::feature::{FeatureId, NumberOfQueues};
 use nvme_proto::host::{Command, CommandError, Config};
 use nvme_proto::identify::{ControllerType, IdentifyCommand, IdentifyController, Multipath, SglSupport};
-use nvme_proto::machine::Failure;
-use nvme_proto::pdu::Negotiated;
 use nvme_proto::sqe::Sqe;
-use nvme_proto::{Cntlid, DataAlignment, SubsysNqn};
+use nvme_proto::{Cntlid, SubsysNqn};
 use tokio::time::{Instant, sleep, timeout_at};
 
-use super::finding::{Finding, Offer, of_reject};
+use super::finding::{Finding, of_reject};
 use super::queue::{Broken, Queue};
-use super::{Cause, ExplainOptions, Unsupported, tls};
-use crate::discovery::tcp::Portal;
+use super::{Cause, ExplainOptions, Unsupported};
 use crate::net::Stream;
 use crate::options::ConnectOptions;
 
@@ -42,8 +47,6 @@ const IO_ENTRIES: u16 = 128;
 /// How long a shutdown is waited for, and how often it is looked at.
 const SHUTDOWN: Duration = Duration::from_secs(1);
 const LOOK: Duration = Duration::from_millis(20);
-/// Entries of a discovery log that are read to see what there is.
-const OFFERS: u32 = 256;
 
 /// Asks everything, up to the first thing that is wrong.
 pub(super) async fn ask(reach: &impl Reach, options: &ConnectOptions, limits: ExplainOptions) -> Finding {
@@ -101,83 +104,6 @@ impl<R: Reach> Probe<'_, R> {
         }
         let several_controllers = identify.multipath().contains(Multipath::CONTROLLERS);
         Ok(Cause::Accepts { several_controllers })
-    }
-
-    /// A connection with its handshake done.
-    async fn handshake(&self, mut config: Config) -> Result<Queue<R::Stream>, Cause> {
-        config.digests = self.options.digests();
-        config.handshake_timeout = self.limits.answer;
-        let stream = self.open().await?;
-        let mut queue =
-            Queue::new(stream, config).map_err(|_| Cause::Local { kind: io::ErrorKind::InvalidInput })?;
-        match queue.ready(self.until()).await {
-            Ok(agreed) => match unsupported(&agreed) {
-                None => Ok(queue),
-                Some(what) => Err(Cause::Unsupported(what)),
-            },
-            Err(broken) => Err(self.no_handshake(&queue.first_bytes(), broken).await),
-        }
-    }
-
-    async fn open(&self) -> Result<R::Stream, Cause> {
-        let until = self.limits.until(self.limits.reach, self.end);
-        match timeout_at(until, self.reach.open()).await {
-            Ok(Ok(stream)) => Ok(stream),
-            Ok(Err(error)) => Err(unreachable(&error, self.limits.reach)),
-            Err(_) => Err(Cause::NoAnswer { waited: self.limits.reach }),
-        }
-    }
-
-    /// What it means that the first exchange failed.
-    async fn no_handshake(&self, first: &[u8], broken: Broken) -> Cause {
-        const ICRESP: u8 = 0x01;
-        const C2H_TERM_REQ: u8 = 0x03;
-        if tls::is_record(first) {
-            return Cause::Tls;
-        }
-        let is_ours = matches!(first, [ICRESP, _, 128, ..] | [C2H_TERM_REQ, _, 24, ..]);
-        let failure = match broken {
-            Broken::Ended { failure } => failure,
-            Broken::TimedOut => Some(Failure::HandshakeTimeout { waited: self.limits.answer }),
-        };
-        match failure {
-            Some(Failure::DigestsRefused { required, granted }) => {
-                Cause::DigestsRefused { required, granted }
-            }
-            Some(Failure::PeerTerminated { fes, fei }) if is_ours => Cause::Terminated { fes, fei },
-            Some(Failure::Violation(error)) if is_ours => Cause::BadInitialize(error),
-            _ if !first.is_empty() && !is_ours => Cause::OtherProtocol { first: first.to_vec() },
-            failure => {
-                if self.speaks_tls().await {
-                    return Cause::Tls;
-                }
-                match failure {
-                    Some(Failure::HandshakeTimeout { waited }) => Cause::Silent { waited },
-                    _ => Cause::ClosesAtOnce,
-                }
-            }
-        }
-    }
-
-    async fn speaks_tls(&self) -> bool {
-        match self.open().await {
-            Ok(stream) => tls::is_spoken(stream, self.until()).await,
-            Err(_) => false,
-        }
-    }
-
-    /// All that can be asked from here when the connection is to begin with TLS.
-    async fn tls(&self) -> Cause {
-        match self.open().await {
-            Err(cause) => cause,
-            Ok(stream) => {
-                if tls::is_spoken(stream, self.until()).await {
-                    Cause::Tls
-                } else {
-                    Cause::NoTls
-                }
-            }
-        }
     }
 
     /// Connects a queue.
@@ -325,42 +251,6 @@ impl<R: Reach> Probe<'_, R> {
         admin.queue.close(until).await;
     }
 
-    /// What the discovery service of the same port names; `None` when it does not answer.
-    async fn offers(&self) -> Option<Vec<Offer>> {
-        let mut admin = self.admin(&SubsysNqn::discovery()).await.ok()?;
-        let log = self.log(&mut admin).await;
-        self.leave(admin).await;
-        let entries = log.ok()?.entries;
-        let named = entries.iter().filter(|entry| entry.subsystem_type() == SubsystemType::NVM);
-        let offer = named.filter_map(|entry| {
-            let traddr = entry.traddr().ok().and_then(|traddr| traddr.ip());
-            let port = entry.trsvcid().ok().and_then(|trsvcid| trsvcid.port());
-            let at = traddr.zip(port).map(|(traddr, port)| Portal { traddr, port });
-            Some(Offer { nqn: entry.subnqn().ok()?, at })
-        });
-        Some(offer.collect())
-    }
-
-    async fn log(&self, admin: &mut Admin<R::Stream>) -> Result<DiscoveryLog, Cause> {
-        const LOG: &str = "Get Log Page";
-        self.enable(admin).await?;
-        let mut reader = LogReader::new(LogReaderLimits::new(OFFERS, 3));
-        let unusable = |_| Cause::Ended { during: LOG, failure: None };
-        loop {
-            let command = match reader.next() {
-                Next::Done(log) => return Ok(log),
-                Next::Read(command) => command,
-            };
-            let len = usize::try_from(command.len()).unwrap_or(4);
-            let asked = Command::new(command.to_sqe()).read(vec![0; len]);
-            let (data, result) = self.transfer(&mut admin.queue, LOG, asked).await?;
-            match result {
-                Ok(_) => reader.supply(&data).map_err(unusable)?,
-                Err(error) => reader.failed(error.status()).map_err(unusable)?,
-            }
-        }
-    }
-
     async fn property(&self, queue: &mut Queue<R::Stream>, property: Property) -> Result<u64, Cause> {
         const GET: &str = "Property Get";
         let command = Command::new(PropertyGet::new(property).to_sqe());
@@ -412,28 +302,9 @@ impl<R: Reach> Probe<'_, R> {
     }
 }
 
-/// What Linux does not take of the terms of a connection.
-fn unsupported(agreed: &Negotiated) -> Option<Unsupported> {
-    (agreed.to_controller.alignment != DataAlignment::DWORD).then_some(Unsupported::Alignment)
-}
-
 fn failed(command: &'static str, error: CommandError) -> Cause {
     match error {
         CommandError::Lost(failure) => Cause::Ended { during: command, failure: Some(failure) },
         error => Cause::CommandFailed { command, status: error.status() },
-    }
-}
-
-fn unreachable(error: &io::Error, waited: Duration) -> Cause {
-    use io::ErrorKind as Kind;
-    match error.kind() {
-        Kind::ConnectionRefused => Cause::NothingListens,
-        Kind::TimedOut => Cause::NoAnswer { waited },
-        kind @ (Kind::HostUnreachable | Kind::NetworkUnreachable | Kind::NetworkDown) => {
-            Cause::Unreachable { kind }
-        }
-        // A peer that is gone before the connection was made.
-        Kind::ConnectionReset | Kind::ConnectionAborted => Cause::ClosesAtOnce,
-        kind => Cause::Local { kind },
     }
 }
