@@ -11,6 +11,8 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 
+use crate::stop;
+
 /// The exit status of a program that was stopped by a signal, after it took back what it had to.
 pub const STOPPED: u8 = 130;
 
@@ -40,16 +42,9 @@ pub fn exit(outcome: Outcome) -> ExitCode {
         Err(error) if is_reader_gone(error.as_ref()) => ExitCode::SUCCESS,
         Err(error) => {
             note(&format!("error: {}", explain(error.as_ref())));
-            let stopped = error.is::<crate::stop::Stopped>() || is_interrupted(error.as_ref());
-            ExitCode::from(if stopped { STOPPED } else { 1 })
+            ExitCode::from(if stop::is_cause(error.as_ref()) { STOPPED } else { 1 })
         }
     }
-}
-
-/// Whether a signal ended a system call: known to the call before it is to whoever handles signals.
-fn is_interrupted(error: &(dyn Error + 'static)) -> bool {
-    let here = error.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == io::ErrorKind::Interrupted);
-    here || error.source().is_some_and(is_interrupted)
 }
 
 /// Says something on stderr. Nobody may be reading it any more, which is no reason to stop.

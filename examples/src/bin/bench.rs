@@ -1,9 +1,8 @@
 //! `bench`: the guide's fio profile and its relatives, on a block device, a file, or a target through the host in user space.
 
+use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use clap::builder::RangedU64ValueParser;
@@ -11,7 +10,9 @@ use clap::{CommandFactory, Parser, ValueEnum};
 use nvme_examples::bench::disk::{Caching, Content, uring_works};
 use nvme_examples::bench::remote::{self, Remote};
 use nvme_examples::bench::{self, BenchError, Disk, Engine, Job, Pattern, Report, Tick, fio, plot};
+use nvme_examples::stop::{self, Stopped};
 use nvme_examples::{cli, host, size};
+use nvme_fabrics::kernel::wait::Cancel;
 use nvme_fabrics::tcp::BusyPoll;
 use nvme_proto::digest::Digests;
 use nvme_proto::{HostId, HostNqn, IpTraddr, Nsid, SubsysNqn};
@@ -122,9 +123,9 @@ fn run(args: &Args) -> cli::Outcome {
     if args.runtime.is_zero() {
         host::usage(&mut Args::command(), "--runtime 0 measures nothing");
     }
-    let stop = stop_on_signal()?;
-    let report = match (&args.device, &args.traddr, &args.nqn) {
-        (Some(path), _, _) => on_disk(args, path, &job, &stop)?,
+    let stop = stop::on_signal("what is under way comes to its end")?;
+    let measured = match (&args.device, &args.traddr, &args.nqn) {
+        (Some(path), _, _) => on_disk(args, path, &job, &stop),
         (None, Some(traddr), Some(nqn)) => {
             let remote = Remote {
                 address: host::socket_address(traddr, args.trsvcid)?,
@@ -135,10 +136,14 @@ fn run(args: &Args) -> cli::Outcome {
                 busy_poll: if args.busy_poll { BusyPoll::Always } else { BusyPoll::Off },
             };
             let title = format!("{nqn}: {}", job.pattern);
-            watched(&title, &job, &stop, |tick| remote::run(&remote, &job, content(args), tick))?
+            watched(&title, &job, &stop, |tick| remote::run(&remote, &job, content(args), tick))
         }
         _ => return Err(cli::failure("neither a device nor a target was given")),
     };
+    let report = measured.map_err(|error| match error {
+        BenchError::Interrupted => Stopped("half a measurement is none").into(),
+        error => Box::<dyn Error + Send + Sync>::from(error),
+    })?;
     if let Some(path) = &args.plot {
         plot::write(&report, path)?;
         cli::note(&format!("plot: {}", path.display()));
@@ -153,7 +158,7 @@ fn content(args: &Args) -> Content {
     if args.overwrite { Content::Overwrite } else { Content::Keep }
 }
 
-fn on_disk(args: &Args, path: &Path, job: &Job, stop: &AtomicBool) -> Result<Report, BenchError> {
+fn on_disk(args: &Args, path: &Path, job: &Job, stop: &Cancel) -> Result<Report, BenchError> {
     let caching = if args.buffered { Caching::PageCache } else { Caching::Direct };
     let mut content = content(args);
     if !path.exists() && path.parent().is_some_and(|parent| parent.as_os_str().is_empty() || parent.is_dir())
@@ -182,23 +187,15 @@ fn on_disk(args: &Args, path: &Path, job: &Job, stop: &AtomicBool) -> Result<Rep
 fn watched(
     title: &str,
     job: &Job,
-    stop: &AtomicBool,
+    stop: &Cancel,
     run: impl FnOnce(&mut dyn FnMut(Tick) -> bool) -> Result<Report, BenchError>,
 ) -> Result<Report, BenchError> {
     let bar = cli::timed_bar(title.to_owned(), job.runtime);
     let report = run(&mut |tick| {
         bar.set_position(u64::try_from(tick.passed.as_millis()).unwrap_or(u64::MAX));
         bar.set_message(format!("{title}, {:.0} IOPS", tick.iops));
-        !stop.load(Ordering::Relaxed)
+        !stop.is_cancelled()
     });
     bar.finish_and_clear();
     report
-}
-
-/// A flag that Ctrl-C or a termination sets, so that I/O in flight comes to its end.
-fn stop_on_signal() -> Result<Arc<AtomicBool>, ctrlc::Error> {
-    let stop = Arc::new(AtomicBool::new(false));
-    let flag = Arc::clone(&stop);
-    ctrlc::set_handler(move || flag.store(true, Ordering::Relaxed))?;
-    Ok(stop)
 }

@@ -3,14 +3,12 @@
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use clap::{CommandFactory, Parser};
 use nvme_examples::guide::{Guide, Telling};
-use nvme_examples::vm::{self, Event, Guest, Release};
-use nvme_examples::{cli, host, place};
+use nvme_examples::vm::{self, Event, Guest, Release, VmError};
+use nvme_examples::{cli, host, place, stop};
 use nvme_proto::{HostNqn, IpTraddr, SubsysNqn};
 use serde_json::json;
 
@@ -110,7 +108,7 @@ fn here(args: &Args, place: Place) -> cli::Outcome {
         host_nqn: args.hostnqn.clone(),
         runtime: args.runtime,
     };
-    let stop = stop_on_signal()?;
+    let stop = stop::on_signal("everything is put back")?;
     let telling = if args.json { Telling::Quiet } else { Telling::Text };
     let played = match place {
         Place::Soft => guide.play_soft(telling, stop),
@@ -126,21 +124,19 @@ fn here(args: &Args, place: Place) -> cli::Outcome {
     };
     match (played.outcome, played.put_back) {
         (Ok(()), Ok(())) if args.json => printed,
-        (Ok(()), Ok(())) => Ok(cli::print("done: the whole guide worked, and nothing is left behind")?),
+        (Ok(()), Ok(())) => {
+            cli::print("done: the whole guide worked, and nothing is left behind")?;
+            if place == Place::Soft {
+                cli::note(NEXT);
+            }
+            Ok(())
+        }
         (Err(error), Ok(())) | (Ok(()), Err(error)) => Err(error.into()),
         (Err(error), Err(left)) => {
             cli::note(&format!("error: {}", cli::explain(&left)));
             Err(error.into())
         }
     }
-}
-
-/// A flag that Ctrl-C, a termination or a lost terminal sets, instead of ending this program at once.
-fn stop_on_signal() -> Result<Arc<AtomicBool>, ctrlc::Error> {
-    let stop = Arc::new(AtomicBool::new(false));
-    let flag = Arc::clone(&stop);
-    ctrlc::set_handler(move || flag.store(true, Ordering::Relaxed))?;
-    Ok(stop)
 }
 
 /// Boots the release and plays the guide there, with the same arguments and this very program.
@@ -156,7 +152,7 @@ fn in_vm(args: &Args, release: Release) -> ExitCode {
             ),
         );
     }
-    let guest = match (std::env::current_exe(), stop_on_signal()) {
+    let guest = match (std::env::current_exe(), stop::on_signal("the guest is ended")) {
         (Ok(program), Ok(stop)) => {
             guest_arguments(args, device, Guest::new(release, program)).stop_when(stop)
         }
@@ -188,9 +184,14 @@ fn in_vm(args: &Args, release: Release) -> ExitCode {
             }
             ExitCode::from(u8::try_from(outcome.exit_code).unwrap_or(1))
         }
+        Err(VmError::Interrupted) => cli::exit(Err(stop::Stopped("the guest is gone").into())),
         Err(error) => cli::exit(Err(error.into())),
     }
 }
+
+/// Where to go on after the story in user space.
+const NEXT: &str = "next: `soft-target` serves a disk like this one to other machines, `discover --user` and `bench -a` use it; \
+    `guide --vm` plays the same with the target and the host of a Linux kernel in QEMU";
 
 /// The customary TCP port of a target.
 const DEFAULT_PORT: u16 = 4420;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use nvme_fabrics::{
     ConnectOptions, ControllerName, DiscoveryRequest, Force, HostIdentity, Inventory, Namespace, OsDevice,
-    Selector, Sysfs, WhichNamespace, connect, disconnect, discover, discovery, list, modules,
+    Patience, Selector, Sysfs, WhichNamespace, connect, disconnect, discover, discovery, list, modules,
     wait_for_namespace,
 };
 
@@ -130,7 +130,8 @@ impl Host {
         let connected = connect(&self.device, &self.sysfs, &options)?;
         self.controller = Some(connected.controller);
         step.did(format!("{} is controller {}", connected.controller, connected.cntlid.0));
-        let namespace = wait_for_namespace(&self.sysfs, connected.controller, WhichNamespace::Any, PATIENCE)?;
+        let patience = Patience::new(PATIENCE).cancelled_by(step.stop());
+        let namespace = wait_for_namespace(&self.sysfs, connected.controller, WhichNamespace::Any, patience)?;
         step.did(format!("{} is namespace {}", namespace.name.dev_path().display(), namespace.nsid));
         self.namespace = Some(namespace);
         Ok(())

@@ -1,7 +1,6 @@
 //! The story on this machine's kernel.
 
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use nvme_fabrics::kernel::wait::Cancel;
 
 use super::backing::Backing;
 use super::host::Host;
@@ -11,10 +10,10 @@ use super::{Guide, Played, StepError, Telling};
 
 impl Guide {
     /// Plays the story. Whatever happens, what was made is put back before this returns: also after a failed step, and
-    /// after `stop` was set.
+    /// after `stop` was cancelled.
     ///
     /// The step that failed is in [`Played::outcome`]; what could not be put back, in [`Played::put_back`].
-    pub fn play(&self, telling: Telling, stop: Arc<AtomicBool>) -> Played {
+    pub fn play(&self, telling: Telling, stop: Cancel) -> Played {
         let mut story = Story::new(telling, stop);
         let mut made = Made::default();
         let outcome = self.steps(&mut story, &mut made);

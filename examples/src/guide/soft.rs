@@ -2,11 +2,10 @@
 //! module, no privileges.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
 use bytes::Bytes;
 use nvme_fabrics::discovery::tcp as discovery_tcp;
+use nvme_fabrics::kernel::wait::Cancel;
 use nvme_fabrics::target::{BusyPoll, Hosts, Namespace as Exported, Port, PortId, Subsystem};
 use nvme_fabrics::tcp::{self, Connect, Controller};
 use nvme_fabrics::{DiscoveryRequest, HostIdentity, IdentityFiles, discovery};
@@ -108,7 +107,7 @@ impl Guide {
     pub const MEMORY_SIZE: u64 = 64 << 20;
 
     /// Plays the story without the kernel's target and host, as [`Guide::play`] does with them.
-    pub fn play_soft(&self, telling: Telling, stop: Arc<AtomicBool>) -> Played {
+    pub fn play_soft(&self, telling: Telling, stop: Cancel) -> Played {
         let mut story = Story::new(telling, stop);
         let mut made = Made::default();
         let outcome = self.soft_steps(&mut story, &mut made);

@@ -3,14 +3,14 @@
 use std::error::Error;
 use std::fmt;
 use std::io::ErrorKind;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use indicatif::ProgressBar;
+use nvme_fabrics::kernel::wait::Cancel;
 use serde::Serialize;
 
 use crate::cli::{self, PrintError};
+use crate::stop::Interrupted;
 
 type BoxError = Box<dyn Error + Send + Sync>;
 
@@ -33,11 +33,6 @@ impl Error for StepError {
         Some(self.source.as_ref())
     }
 }
-
-/// The user asked to stop (Ctrl-C), before a step or in the middle of one: what that then said is the cause.
-#[derive(Debug, thiserror::Error)]
-#[error("interrupted")]
-pub struct Interrupted(#[source] Option<BoxError>);
 
 /// One step that ran, for `--json`.
 #[derive(Debug, Serialize)]
@@ -81,14 +76,14 @@ impl Teller {
 /// Tells a story of steps, and how each of them went.
 pub struct Story {
     teller: Teller,
-    stop: Arc<AtomicBool>,
+    stop: Cancel,
     reports: Vec<StepReport>,
 }
 
 /// What a running step uses to say what it does.
 pub struct Step<'a> {
     teller: &'a mut Teller,
-    stop: &'a AtomicBool,
+    stop: &'a Cancel,
     did: Vec<String>,
 }
 
@@ -112,13 +107,18 @@ impl Step<'_> {
 
     /// Whether the story shall go on; long work asks again and again.
     pub fn goes_on(&self) -> bool {
-        !self.stop.load(Ordering::Relaxed)
+        !self.stop.is_cancelled()
+    }
+
+    /// What ends a wait of this step when the story shall not go on.
+    pub fn stop(&self) -> &Cancel {
+        self.stop
     }
 }
 
 impl Story {
-    /// A story that ends early, at the next step, once `stop` is set.
-    pub fn new(telling: Telling, stop: Arc<AtomicBool>) -> Self {
+    /// A story that ends early, at the next step, once `stop` says so.
+    pub fn new(telling: Telling, stop: Cancel) -> Self {
         Self { teller: Teller { telling, silenced: None }, stop, reports: Vec::new() }
     }
 
@@ -133,7 +133,7 @@ impl Story {
     ) -> Result<T, StepError> {
         let number = self.reports.len() + 1;
         let failed = |source: BoxError| StepError { number, title, source };
-        if self.stop.load(Ordering::Relaxed) {
+        if self.stop.is_cancelled() {
             return Err(failed(Interrupted(None).into()));
         }
         if let Some(kind) = self.teller.silenced {
@@ -141,7 +141,7 @@ impl Story {
         }
         self.run(number, title, body).map_err(|error| {
             // Ctrl-C reaches the programs that a step runs as well: that they died of it is not the news.
-            let interrupted = self.stop.load(Ordering::Relaxed);
+            let interrupted = self.stop.is_cancelled();
             failed(if interrupted { Interrupted(Some(error)).into() } else { error })
         })
     }
@@ -188,9 +188,9 @@ impl Story {
 mod tests {
     use super::*;
 
-    fn story() -> (Story, Arc<AtomicBool>) {
-        let stop = Arc::new(AtomicBool::new(false));
-        (Story::new(Telling::Quiet, Arc::clone(&stop)), stop)
+    fn story() -> (Story, Cancel) {
+        let stop = Cancel::new();
+        (Story::new(Telling::Quiet, stop.clone()), stop)
     }
 
     #[test]
@@ -216,7 +216,7 @@ mod tests {
     #[test]
     fn an_interrupted_story_still_puts_things_back() {
         let (mut story, stop) = story();
-        stop.store(true, Ordering::Relaxed);
+        stop.cancel();
         story.step("work", |_| Ok(())).unwrap_err();
         let tell = |step: &mut Step<'_>| {
             step.did("done");
@@ -232,7 +232,7 @@ mod tests {
     fn a_step_that_ctrl_c_broke_says_so_first() {
         let (mut story, stop) = story();
         let body = |_: &mut Step<'_>| {
-            stop.store(true, Ordering::Relaxed);
+            stop.cancel();
             Err::<(), _>(cli::failure("mkfs died of signal 2"))
         };
         let error = story.step("work", body).unwrap_err();

@@ -1,9 +1,9 @@
 //! What to boot: a kernel series, a program, and what it gets.
 
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
+
+use nvme_fabrics::kernel::wait::Cancel;
 
 use super::release::Release;
 
@@ -46,7 +46,7 @@ pub struct Guest {
     pub(crate) cpus: u32,
     pub(crate) ram_disk_mib: u32,
     pub(crate) kept_in: Option<PathBuf>,
-    stop: Arc<AtomicBool>,
+    stop: Cancel,
 }
 
 impl Guest {
@@ -67,7 +67,7 @@ impl Guest {
             cpus: 2,
             ram_disk_mib: 256,
             kept_in: None,
-            stop: Arc::default(),
+            stop: Cancel::new(),
         }
     }
 
@@ -144,15 +144,15 @@ impl Guest {
         self
     }
 
-    /// Ends the guest soon after this becomes true; set it from a signal handler.
-    pub fn stop_when(mut self, stop: Arc<AtomicBool>) -> Self {
+    /// Ends the guest soon after this is cancelled, which a signal handler may do.
+    pub fn stop_when(mut self, stop: Cancel) -> Self {
         self.stop = stop;
         self
     }
 
     /// Whether it shall end.
     pub(crate) fn is_stopped(&self) -> bool {
-        self.stop.load(Ordering::Relaxed)
+        self.stop.is_cancelled()
     }
 
     /// The kernel series.

@@ -2,16 +2,14 @@
 
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use nvme_examples::filesystem::{Checked, Mounted, make_ext4};
 use nvme_examples::guide::{Guide, Telling};
-use nvme_fabrics::{Inventory, Sysfs};
+use nvme_fabrics::{Cancel, Inventory, Sysfs};
 
 use super::scene;
 use crate::guest::{Case, Ctx, Failure};
@@ -25,6 +23,10 @@ pub const CASES: &[Case] = &[
     Case::new("guide::ext4_survives_a_reconnect", ext4_survives_a_reconnect),
     Case::new("guide::a_failing_step_puts_everything_back", a_failing_step_puts_everything_back),
     Case::new("guide::ctrl_c_puts_everything_back", ctrl_c_puts_everything_back),
+    Case::new(
+        "guide::a_disk_that_does_not_appear_can_be_given_up",
+        a_disk_that_does_not_appear_can_be_given_up,
+    ),
     Case::new(
         "guide::a_reader_that_goes_away_leaves_nothing_behind",
         a_reader_that_goes_away_leaves_nothing_behind,
@@ -45,7 +47,7 @@ fn guide(device: PathBuf) -> Result<Guide, Failure> {
 }
 
 fn play(guide: &Guide) -> Result<Vec<String>, Failure> {
-    let played = guide.play(Telling::Quiet, Arc::new(AtomicBool::new(false)));
+    let played = guide.play(Telling::Quiet, Cancel::new());
     played.outcome?;
     played.put_back?;
     Ok(played.steps.into_iter().flat_map(|step| step.did).collect())
@@ -117,7 +119,7 @@ fn a_failing_step_puts_everything_back(ctx: &mut Ctx) -> Result<(), Failure> {
     let before = ctx.nvmet_dump()?;
     let mut guide = guide(ctx.ram_disk(0)?)?;
     guide.traddr = "192.0.2.77".parse()?;
-    let played = guide.play(Telling::Quiet, Arc::new(AtomicBool::new(false)));
+    let played = guide.play(Telling::Quiet, Cancel::new());
     let Err(error) = played.outcome else { return Err(Failure::new("the guide did not fail")) };
     let text = nvme_examples::cli::explain(&error);
     ensure!(text.contains("192.0.2.77") || text.contains("address"), "{text}");
@@ -135,6 +137,38 @@ fn start(ctx: &mut Ctx, more: &[&str]) -> Result<Child, Failure> {
     Ok(command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?)
 }
 
+/// What the guide says, line by line.
+type Lines = std::io::Lines<BufReader<ChildStdout>>;
+
+fn lines(guide: &mut Child) -> Result<Lines, Failure> {
+    Ok(BufReader::new(guide.stdout.take().ok_or_else(|| Failure::new("no stdout"))?).lines())
+}
+
+/// Reads until the guide says this.
+fn until(lines: &mut Lines, wanted: &str) -> Result<(), Failure> {
+    let mut seen = String::new();
+    while !seen.contains(wanted) {
+        let line = lines.next().ok_or_else(|| Failure::new(format!("the guide ended: {seen}")))??;
+        seen.push_str(&line);
+        seen.push('\n');
+    }
+    Ok(())
+}
+
+fn signal(guide: &Child, signal: Signal) -> Result<(), Failure> {
+    Ok(kill(Pid::from_raw(guide.id().try_into()?), signal)?)
+}
+
+/// A guide that a signal stopped: it has disconnected, and its exit status says so. Gives what stands on stderr.
+fn put_back(guide: Child, lines: Lines) -> Result<String, Failure> {
+    let rest: String = lines.map_while(Result::ok).map(|line| line + "\n").collect();
+    let output = guide.wait_with_output()?;
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    ensure_eq!(output.status.code(), Some(130), format!("exit status: {stderr}"));
+    ensure!(rest.contains("Put everything back") && rest.contains("disconnected nvme"), "{rest}");
+    Ok(stderr)
+}
+
 /// Nothing of the guide's is left on the host's side; the target's side and the mounts are looked at after every case.
 fn nothing_is_left() -> Result<(), Failure> {
     ensure!(Inventory::scan(&Sysfs::system())?.controllers().next().is_none(), "a controller is left");
@@ -150,22 +184,33 @@ fn ctrl_c_puts_everything_back(ctx: &mut Ctx) -> Result<(), Failure> {
     scene::load(ctx)?;
     let before = ctx.nvmet_dump()?;
     let mut child = start(ctx, &[])?;
-    let mut lines = BufReader::new(child.stdout.take().ok_or_else(|| Failure::new("no stdout"))?).lines();
-    let mut seen = String::new();
-    while !seen.contains("queue depth 32") {
-        let line = lines.next().ok_or_else(|| Failure::new(format!("the guide ended: {seen}")))??;
-        seen.push_str(&line);
-        seen.push('\n');
-    }
+    let mut lines = lines(&mut child)?;
+    until(&mut lines, "queue depth 32")?;
     ensure!(ctx.nvmet_dump()? != before, "the guide has made nothing");
-    kill(Pid::from_raw(child.id().try_into()?), Signal::SIGINT)?;
-    let rest: String = lines.map_while(Result::ok).map(|line| line + "\n").collect();
-    let output = child.wait_with_output()?;
-    let stderr = String::from_utf8_lossy(&output.stderr);
+    signal(&child, Signal::SIGINT)?;
+    let stderr = put_back(child, lines)?;
     ctx.note(stderr.trim());
-    ensure_eq!(output.status.code(), Some(1), format!("exit status: {stderr}"));
     ensure!(stderr.contains("interrupted"), "{stderr}");
-    ensure!(rest.contains("Put everything back") && rest.contains("disconnected nvme"), "{rest}");
+    ensure_eq!(ctx.nvmet_dump()?, before, "the tree");
+    nothing_is_left()
+}
+
+/// The namespace is disabled again before the guide connects, so that its wait for the disk has no end of its own for a minute.
+fn a_disk_that_does_not_appear_can_be_given_up(ctx: &mut Ctx) -> Result<(), Failure> {
+    scene::load(ctx)?;
+    let before = ctx.nvmet_dump()?;
+    let mut child = start(ctx, &[])?;
+    let mut lines = lines(&mut child)?;
+    // The target is configured and verified by then; discovering and connecting are yet to come.
+    until(&mut lines, "Load the host's module")?;
+    signal(&child, Signal::SIGSTOP)?;
+    std::fs::write("/sys/kernel/config/nvmet/subsystems/mysub/namespaces/1/enable", "0")?;
+    signal(&child, Signal::SIGCONT)?;
+    until(&mut lines, "is controller")?;
+    signal(&child, Signal::SIGTERM)?;
+    let stderr = put_back(child, lines)?;
+    ctx.note(stderr.trim());
+    ensure!(stderr.contains("stopped waiting for nvme"), "{stderr}");
     ensure_eq!(ctx.nvmet_dump()?, before, "the tree");
     nothing_is_left()
 }
@@ -175,7 +220,7 @@ fn a_reader_that_goes_away_leaves_nothing_behind(ctx: &mut Ctx) -> Result<(), Fa
     scene::load(ctx)?;
     let before = ctx.nvmet_dump()?;
     let mut child = start(ctx, &[])?;
-    let mut lines = BufReader::new(child.stdout.take().ok_or_else(|| Failure::new("no stdout"))?).lines();
+    let mut lines = lines(&mut child)?;
     // Step 5 connects, so it runs into the closed pipe with a target and a controller made.
     let connects = |line: &str| line.contains("5. Connect");
     ensure!(lines.by_ref().map_while(Result::ok).any(|line| connects(&line)), "the guide ended before");
