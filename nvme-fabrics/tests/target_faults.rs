@@ -4,25 +4,25 @@
 //! The clock is tokio's, paused: time-outs, fences and reconnects take no time. The seed of a failing run is in the message.
 #![cfg(all(feature = "tokio", feature = "soft-target"))]
 
+mod history;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use nvme_fabrics::target::backend::{Backend, Memory};
 use nvme_fabrics::target::{Port, PortId, Server, Subsystem, Target};
-use nvme_fabrics::tcp::{BlockRange, CommandError, Connect, Controller, Deallocate, Namespace};
+use nvme_fabrics::tcp::{BlockRange, Connect, Controller, Deallocate};
 use nvme_fabrics::testing::faults::{Faults, Faulty};
 use nvme_fabrics::testing::model::Model;
 use nvme_fabrics::{ControllerLoss, HostIdentity};
 use nvme_proto::digest::Digests;
-use nvme_proto::{HostId, Nsid, Status, SubsysNqn};
+use nvme_proto::{HostId, Nsid, SubsysNqn};
 use tokio::io::DuplexStream;
 
+use self::history::{BLOCK, afterwards, compare, workers};
+
 const PORT: PortId = PortId(1);
-const BLOCK: usize = 512;
-/// Blocks of one worker, and workers.
-const BLOCKS: usize = 600;
-const WORKERS: u64 = 6;
 /// I/O queues: the workers' commands go over all of them.
 const QUEUES: u16 = 4;
 
@@ -87,102 +87,25 @@ async fn connect(server: &Arc<Server>, faults: &Faults, side: Side, digests: Dig
     unreachable!()
 }
 
-/// Does `turns` random things to one part of a disk, and checks what it reads. How many failed.
-async fn work(disk: Namespace, mut model: Model, seed: u64, turns: u32) -> (Model, u32) {
-    let mut random = fastrand::Rng::with_seed(seed);
-    let mut failed = 0;
-    for turn in 0..turns {
-        let count = if random.u8(..) < 200 { random.usize(1..=16) } else { random.usize(1..=300) };
-        let at = random.usize(0..=model.len() - count);
-        let lba = model.first() + at as u64;
-        let range = BlockRange { lba, blocks: count as u64 };
-        let done: Result<(), CommandError> = match random.u8(0..10) {
-            0..4 => {
-                let (version, data) = model.write(at, count);
-                let done = disk.write(lba, data).await;
-                match done {
-                    Ok(()) => model.acknowledged(at, count, version),
-                    Err(_) => model.unknown(at, count, version),
-                }
-                done
-            }
-            4 => {
-                let done = match turn % 2 {
-                    0 => disk.write_zeroes(range, Deallocate::Allowed).await,
-                    _ => disk.discard(&[range]).await,
-                };
-                match done {
-                    Ok(()) => model.acknowledged(at, count, 0),
-                    Err(_) => model.unknown(at, count, 0),
-                }
-                done
-            }
-            5 => disk.flush().await,
-            6 => compare(&disk, &model, at, count).await,
-            _ => match disk.read(lba, count as u32).await {
-                Ok(data) => {
-                    if let Err(wrong) = model.check(at, &data) {
-                        panic!("turn {turn} of seed {seed}: {wrong}");
-                    }
-                    Ok(())
-                }
-                Err(error) => Err(error),
-            },
-        };
-        failed += u32::from(done.is_err());
-    }
-    (model, failed)
-}
-
-/// Compares blocks with what they hold, where that is certain, and then with something else: the target must see it as the model does.
-async fn compare(disk: &Namespace, model: &Model, at: usize, count: usize) -> Result<(), CommandError> {
-    let Some(mut data) = model.certain(at, count) else { return Ok(()) };
-    let lba = model.first() + at as u64;
-    let differs =
-        |error: &CommandError| error.status().is_some_and(|status| status.is(Status::COMPARE_FAILURE));
-    let same = disk.compare(lba, data.clone()).await;
-    assert!(!same.as_ref().is_err_and(differs), "block {lba}: what it holds is not what it is taken for");
-    data[count * BLOCK - 1] ^= 1;
-    match disk.compare(lba, data).await {
-        Ok(()) => panic!("block {lba}: another content compares as the same"),
-        Err(error) if differs(&error) => same,
-        Err(error) => Err(error),
-    }
-}
-
-/// A history of `WORKERS` tasks over connections with these faults, then everything is looked at over one without. How many commands failed, and how
+/// A history of several tasks over connections with these faults, then everything is looked at over one without. How many commands failed, and how
 /// many connections there were.
 async fn history(faults: &Faults, side: Side, digests: Digests, turns: u32) -> (u32, u64) {
     let whole = async {
         let memory = Arc::new(Memory::new(4 << 20).unwrap());
         let server = server(memory.clone()).await;
         let controller = connect(&server, faults, side, digests).await;
-        let mut workers = Vec::new();
         let disk = loop {
             if let Ok(disk) = controller.namespace(Nsid::ONE).await {
                 break disk;
             }
         };
-        for worker in 0..WORKERS {
-            let model = Model::new(worker * BLOCKS as u64, BLOCKS, BLOCK);
-            workers.push(tokio::spawn(work(disk.clone(), model, worker, turns)));
-        }
-        let mut models = Vec::new();
-        let mut failed = 0;
-        for worker in workers {
-            let (model, count) = worker.await.unwrap();
-            models.push(model);
-            failed += count;
-        }
+        let (mut models, failed) = workers(&disk, turns).await;
         drop(disk);
         controller.disconnect().await;
 
         let plain = connect(&server, &Faults::new(0), Side::Host, Digests::NONE).await;
         let disk = plain.namespace(Nsid::ONE).await.unwrap();
-        for model in &mut models {
-            let data = disk.read(model.first(), model.len() as u32).await.unwrap();
-            model.check(0, &data).unwrap_or_else(|wrong| panic!("afterwards: {wrong}"));
-        }
+        afterwards(&disk, &mut models).await;
         drop(disk);
         plain.disconnect().await;
         // What is cut on one side is seen by the other at the latest when its time is over.

@@ -14,6 +14,7 @@ use nvme_fabrics::testing::storage::{FaultyStorage, StorageFaults};
 use nvme_proto::digest::Digests;
 use nvme_proto::frame::Transmit;
 use nvme_proto::pdu::{CapsuleCmd, Format, IcReq};
+use nvme_proto::sgl::Sgl;
 use nvme_proto::sqe::Sqe;
 use nvme_proto::{DataAlignment, HostId, Nsid, SubsysNqn};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -159,10 +160,7 @@ async fn commands_beyond_the_queue_and_before_connect_are_answered_and_bounded()
     // Far more commands than any queue has, none of them after a Connect.
     let mut flood = Vec::new();
     for cid in 0..20_000_u16 {
-        let mut sqe = Sqe::new(0x02);
-        sqe.cid = cid;
-        let pdu = Transmit::new(CapsuleCmd::new(sqe.encode()), Format::PLAIN, []).unwrap();
-        flood.extend(pdu.chunks().concat());
+        flood.extend(capsule(Sqe::new(0x02), cid));
     }
     let came = after_handshake(address, &flood).await;
     // Command Sequence Error for each that was looked at: 24 bytes each, or a terminate request at the end.
@@ -173,6 +171,82 @@ async fn commands_beyond_the_queue_and_before_connect_are_answered_and_bounded()
     disk.write(0, vec![7; 512]).await.unwrap();
     assert_eq!(disk.read(0, 1).await.unwrap(), vec![7; 512]);
     assert!(server.statistics().violations >= 1);
+}
+
+/// A command that reads or sends nothing in its capsule, as it is on the wire.
+fn capsule(mut sqe: Sqe, cid: u16) -> Vec<u8> {
+    sqe.cid = cid;
+    Transmit::new(CapsuleCmd::new(sqe.encode()), Format::PLAIN, []).unwrap().chunks().concat()
+}
+
+/// A host that has connected an admin queue of 32 commands and enabled its controller.
+#[cfg(target_os = "linux")]
+async fn admin_queue(address: SocketAddr) -> TcpStream {
+    use nvme_proto::fabrics::{
+        CommandSetSelected, Connect as ConnectCommand, ConnectData, ControllerConfiguration, Property,
+        PropertySet,
+    };
+    use nvme_proto::{Cntlid, HostNqn};
+    let mut stream = from(5, address).await.unwrap();
+    stream.write_all(&IcReq::new(DataAlignment::DWORD, Digests::NONE, 0).encode()).await.unwrap();
+    stream.read_exact(&mut [0; 128]).await.unwrap();
+    let id = HostId::from_bytes([5; 16]);
+    let data = ConnectData::new(id, Cntlid::DYNAMIC, &nqn(), &HostNqn::from_uuid(id));
+    let mut connect = ConnectCommand::admin(31, 0).to_sqe();
+    connect.sgl = Sgl::in_capsule(1024);
+    let pdu = Transmit::new(CapsuleCmd::new(connect.encode()), Format::PLAIN, data.as_bytes()).unwrap();
+    stream.write_all(&pdu.chunks().concat()).await.unwrap();
+    let enable = ControllerConfiguration::enabled(CommandSetSelected::NVM);
+    let enable = PropertySet::new(Property::CC, enable.0.into()).to_sqe();
+    for answer in [None, Some(capsule(enable, 1))] {
+        if let Some(capsule) = answer {
+            stream.write_all(&capsule).await.unwrap();
+        }
+        let mut response = [0; 24];
+        stream.read_exact(&mut response).await.unwrap();
+        assert_eq!((response[0], &response[22..]), (0x05, &[0, 0][..]), "a response capsule of success");
+    }
+    stream
+}
+
+/// Fifty thousand commands at once on a queue of 32, each of which asks for 4 KiB, and nobody who takes the answers: they are not kept.
+#[cfg(target_os = "linux")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_queue_that_is_flooded_and_never_read_from_costs_its_host_alone() {
+    let (server, address) = server(Arc::new(Memory::new(1 << 20).unwrap()), Limits::new()).await;
+    let controller = host(address, 1, Digests::NONE).await;
+    let disk = controller.namespace(Nsid::ONE).await.unwrap();
+    disk.write(0, vec![7; 4096]).await.unwrap();
+    let (free, connections) = (server.free_memory(), server.statistics().connections);
+    let mut identify = Sqe::new(0x06);
+    identify.cdw10 = 1;
+    identify.sgl = Sgl::transport(4096);
+    let flood: Vec<u8> = (0..50_000).flat_map(|cid| capsule(identify, cid)).collect();
+    let mut stream = admin_queue(address).await;
+    let before = resident();
+    let writer = tokio::spawn(async move {
+        // It gets as far as the target and the sockets take it, or learns that it was thrown out.
+        let _ = tokio::time::timeout(Duration::from_secs(3), stream.write_all(&flood)).await;
+        stream
+    });
+    for _ in 0..200 {
+        assert_eq!(disk.read(0, 8).await.unwrap(), vec![7; 4096]);
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let stream = writer.await.unwrap();
+    let grown = resident().saturating_sub(before);
+    assert!(grown < 32 << 20, "{grown} bytes more, of 200 MB that were asked for");
+    assert!(server.free_memory() > 128 << 20, "{} bytes are free", server.free_memory());
+    drop(stream);
+    let gone = async {
+        while server.statistics().connections > connections || server.free_memory() < free {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), gone)
+        .await
+        .expect("the connection and its memory are gone");
+    assert_eq!(disk.read(0, 8).await.unwrap(), vec![7; 4096]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -197,16 +197,20 @@ impl Controller {
     }
 
     /// A piece of a log page, `len` bytes from `offset`. Both are multiples of 4. What is larger than a command may be is read in pieces, which may
-    /// be of different moments.
+    /// be of different moments. The health log is asked for of all namespaces together, as Linux's
+    /// target insists.
     ///
     /// # Errors
     /// [`CommandError`].
     pub async fn log_page(&self, page: LogId, offset: u64, len: u32) -> Result<Bytes, CommandError> {
-        let command = GetLogPage::new(page, offset, len).map_err(|_| CommandError::Parameter {
+        let mut command = GetLogPage::new(page, offset, len).map_err(|_| CommandError::Parameter {
             what: "the place in a log page",
             value: if len.is_multiple_of(4) && len > 0 { offset } else { len.into() },
             allowed: "offset and length are multiples of 4, and the length is not 0",
         })?;
+        if page == LogId::HEALTH {
+            command.nsid = u32::MAX;
+        }
         self.log_page_with(command).await
     }
 

@@ -41,6 +41,7 @@ pub mod smoke;
 mod soft;
 pub mod soft_auth;
 pub mod soft_bench;
+pub mod soft_beside;
 pub mod soft_block;
 pub mod soft_cli;
 pub mod soft_explain;
@@ -95,6 +96,7 @@ pub fn all() -> Vec<Case> {
         soft_host::CASES,
         soft_auth::CASES,
         soft_bench::CASES,
+        soft_beside::CASES,
         soft_block::CASES,
         soft_explain::CASES,
         soft_reservations::CASES,
