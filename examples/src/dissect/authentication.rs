@@ -3,6 +3,8 @@
 //! A response of DH-HMAC-CHAP is a keyed hash over the challenge. With a Diffie-Hellman group the challenge is mixed with a value that neither
 //! of the two sends: then even who has the secrets cannot check a response.
 
+use std::fs::File;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use nvme_proto::auth::{
@@ -14,6 +16,9 @@ use nvme_proto::{HostNqn, SubsysNqn};
 /// Secrets to check with.
 #[derive(Clone, Debug, Default)]
 pub struct Keys(Vec<DhchapSecret>);
+
+/// Bytes of a file of secrets at most.
+const MOST: u64 = 1 << 20;
 
 /// Why a file of secrets cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -38,6 +43,12 @@ pub enum KeysError {
         word: usize,
         /// Why.
         source: KeyTextError,
+    },
+    /// It is no file of secrets: they would be too many.
+    #[error("{} is longer than 1 MiB, which is no file of secrets", .path.display())]
+    TooLong {
+        /// The file.
+        path: PathBuf,
     },
     /// There is none in it.
     #[error("{} has no secret; write each as DHHC-1:..:", .path.display())]
@@ -64,7 +75,11 @@ impl Keys {
     /// [`KeysError`]; it never shows a secret.
     pub fn read(path: &Path) -> Result<Self, KeysError> {
         let read = |source| KeysError::Read { path: path.to_owned(), source };
-        let text = std::fs::read_to_string(path).map_err(read)?;
+        let mut text = String::new();
+        File::open(path).and_then(|file| file.take(MOST + 1).read_to_string(&mut text)).map_err(read)?;
+        if text.len() as u64 > MOST {
+            return Err(KeysError::TooLong { path: path.to_owned() });
+        }
         let mut secrets = Vec::new();
         for (line, text) in text.lines().enumerate().filter(|(_, text)| !text.trim_start().starts_with('#')) {
             for (word, text) in text.split_whitespace().enumerate() {

@@ -1,16 +1,29 @@
-//! TCP segments out of a capture file: pcap and pcapng; Ethernet, Linux "cooked", raw IP and loopback links.
+//! TCP segments out of a capture file: pcap and pcapng.
 
+use std::collections::BTreeMap;
 use std::fmt;
-use std::fs::File;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use etherparse::{EtherType, LaxNetSlice, LaxSlicedPacket, TransportSlice};
-use pcap_parser::{Block, Linktype, PcapBlockOwned, PcapError, create_reader};
+use pcap_parser::{
+    Block, InterfaceDescriptionBlock, Linktype, OptionCode, PcapBlockOwned, PcapError, create_reader,
+};
+
+use super::input;
+use super::link::{self, Packet};
 
 /// Room for one block of a capture file; a longer one cannot be read.
-const BLOCK_CAPACITY: usize = 1 << 20;
+pub(super) const BLOCK_CAPACITY: usize = 1 << 20;
+
+/// What is wrong with a longer one.
+pub(super) const LONG: &str = "a block is longer than 1 MiB";
+
+/// Kinds of links that are told apart in a [`Tally`].
+const MAX_LINKS: usize = 16;
+
+/// The obsolete block for a packet, which old programs wrote in place of the enhanced one.
+const OBSOLETE_PACKET: u32 = 2;
 
 /// When a packet was captured, nanoseconds since 1970.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -43,6 +56,8 @@ pub struct Segment<'a> {
     pub sequence: u32,
     /// A connection begins.
     pub syn: bool,
+    /// The sender sends no more.
+    pub fin: bool,
     /// The sequence number that the sender expects next: everything before it has reached it.
     pub acknowledged: Option<u32>,
     /// The payload that was captured.
@@ -63,7 +78,23 @@ pub enum CaptureError {
         /// Why.
         source: io::Error,
     },
-    /// It is no pcap or pcapng file, or it is broken.
+    /// It cannot be read.
+    #[error("cannot read {}", .path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// It is no pcap or pcapng file.
+    #[error("{} is no capture: {what}", .path.display())]
+    Foreign {
+        /// The file.
+        path: PathBuf,
+        /// What it is, and what to do.
+        what: &'static str,
+    },
+    /// It is broken.
     #[error("{} is broken at byte {at}: {what}", .path.display())]
     Broken {
         /// The file.
@@ -86,108 +117,214 @@ pub enum CaptureError {
     Output(#[from] io::Error),
 }
 
+/// What a capture held, in packets.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// All of them.
+    pub packets: u64,
+    /// TCP segments that were read.
+    pub segments: u64,
+    /// Fragments of TCP segments, which IP split up. They are not put together: their bytes are missing.
+    pub fragments: u64,
+    /// TCP whose headers are not all in the capture.
+    pub cut: u64,
+    /// Packets of links that are not known here, by the number of the link's kind; only so many kinds are counted apart.
+    pub unknown_links: BTreeMap<i32, u64>,
+    /// Packets of an interface that the file does not describe.
+    pub no_interface: u64,
+}
+
 /// Where a packet came from.
 #[derive(Clone, Copy)]
 struct Interface {
     link: Linktype,
+    /// Bytes of a packet that are captured at most; 0 for no limit.
+    most: u32,
     /// Units of a time stamp per second.
     resolution: u64,
     /// Seconds to add to a time stamp.
     offset: i64,
 }
 
-/// Reads a file and hands each TCP segment to `segment`, in the order of the file. Other packets are passed over.
+/// A packet in the file.
+struct Captured<'a> {
+    interface: usize,
+    stamp: u64,
+    data: &'a [u8],
+    /// Bytes that it had when it was sent.
+    sent: u32,
+}
+
+/// A file and what is known about it so far.
+struct Capture<'p> {
+    path: &'p Path,
+    interfaces: Vec<Interface>,
+    big_endian: bool,
+    tally: Tally,
+}
+
+/// Reads a file (`-` is standard input) and hands each TCP segment to `segment`, in the order of the file. Other packets are passed over, and
+/// counted.
 ///
 /// # Errors
 /// [`CaptureError`]; segments before the broken place have been handed over.
-pub fn read(path: &Path, mut segment: impl FnMut(Segment<'_>) -> io::Result<()>) -> Result<(), CaptureError> {
-    let file = File::open(path).map_err(|source| CaptureError::Open { path: path.to_owned(), source })?;
-    let broken = |at, what| CaptureError::Broken { path: path.to_owned(), at, what };
-    let mut reader = create_reader(BLOCK_CAPACITY, file)
-        .map_err(|_| broken(0, "this is neither a pcap nor a pcapng file"))?;
+pub fn read(
+    path: &Path,
+    mut segment: impl FnMut(Segment<'_>) -> io::Result<()>,
+) -> Result<Tally, CaptureError> {
+    let mut capture = Capture { path, interfaces: Vec::new(), big_endian: false, tally: Tally::default() };
+    let mut reader = create_reader(BLOCK_CAPACITY, input::open(path)?)
+        .map_err(|_| capture.broken(0, "its header is wrong"))?;
     let mut at = 0u64;
-    let mut interfaces: Vec<Interface> = Vec::new();
     loop {
         let have = reader.data().len();
         let consumed = match reader.next() {
             Ok((len, block)) => {
-                block_segments(&block, &mut interfaces, &mut segment)?;
+                capture.block(&block, &mut segment)?;
                 Some(len)
             }
-            Err(PcapError::Eof) => return Ok(()),
+            Err(PcapError::Eof) => return Ok(capture.tally),
             Err(PcapError::Incomplete(_)) => None,
             Err(PcapError::UnexpectedEof) => {
                 return Err(CaptureError::Truncated { path: path.to_owned(), at });
             }
-            Err(PcapError::BufferTooSmall) => return Err(broken(at, "a block is longer than 1 MiB")),
-            Err(PcapError::ReadError) => return Err(broken(at, "the file cannot be read")),
-            Err(_) => return Err(broken(at, "this is no block of a capture file")),
+            Err(PcapError::BufferTooSmall) => return Err(capture.broken(at, LONG)),
+            Err(PcapError::ReadError) => return Err(capture.broken(at, "the file cannot be read")),
+            Err(_) => return Err(capture.broken(at, "this is no block of a capture file")),
         };
         if let Some(len) = consumed {
             at += len as u64;
             reader.consume(len);
             continue;
         }
-        reader.refill().map_err(|_| broken(at, "the file cannot be read"))?;
+        reader.refill().map_err(|_| capture.broken(at, "the file cannot be read"))?;
         if reader.data().len() == have && !reader.reader_exhausted() {
-            return Err(broken(at, "a block is longer than 1 MiB"));
+            return Err(capture.broken(at, LONG));
         }
     }
 }
 
-fn block_segments(
-    block: &PcapBlockOwned<'_>,
-    interfaces: &mut Vec<Interface>,
-    segment: &mut impl FnMut(Segment<'_>) -> io::Result<()>,
-) -> io::Result<()> {
-    let (interface, stamp, data, sent) = match block {
-        PcapBlockOwned::LegacyHeader(header) => {
-            let resolution = if header.is_nanosecond_precision() { 1_000_000_000 } else { 1_000_000 };
-            *interfaces = vec![Interface { link: header.network, resolution, offset: 0 }];
-            return Ok(());
-        }
-        PcapBlockOwned::Legacy(packet) => {
-            let Some(interface) = interfaces.first() else { return Ok(()) };
-            let stamp = u64::from(packet.ts_sec)
-                .saturating_mul(interface.resolution)
-                .saturating_add(u64::from(packet.ts_usec));
-            (interface, stamp, packet.data, packet.origlen)
-        }
-        PcapBlockOwned::NG(Block::SectionHeader(_)) => {
-            interfaces.clear();
-            return Ok(());
-        }
-        PcapBlockOwned::NG(Block::InterfaceDescription(description)) => {
-            interfaces.push(Interface {
-                link: description.linktype,
-                resolution: description.ts_resolution().filter(|r| *r > 0).unwrap_or(1_000_000),
-                offset: description.ts_offset(),
-            });
-            return Ok(());
-        }
-        PcapBlockOwned::NG(Block::EnhancedPacket(packet)) => {
-            let index = usize::try_from(packet.if_id).unwrap_or(usize::MAX);
-            let Some(interface) = interfaces.get(index) else { return Ok(()) };
-            let captured = usize::try_from(packet.caplen).unwrap_or(usize::MAX).min(packet.data.len());
-            let stamp = u64::from(packet.ts_high) << 32 | u64::from(packet.ts_low);
-            (interface, stamp, &packet.data[..captured], packet.origlen)
-        }
-        PcapBlockOwned::NG(Block::SimplePacket(packet)) => {
-            let Some(interface) = interfaces.first() else { return Ok(()) };
-            let sent = usize::try_from(packet.origlen).unwrap_or(usize::MAX).min(packet.data.len());
-            (interface, 0, &packet.data[..sent], packet.origlen)
-        }
-        PcapBlockOwned::NG(_) => return Ok(()),
-    };
-    let cut = usize::try_from(sent).unwrap_or(usize::MAX).saturating_sub(data.len());
-    match tcp(interface.link, data) {
-        Some(found) => segment(Segment {
-            time: nanoseconds(stamp, interface),
-            missing: found.missing.max(if found.whole { 0 } else { cut }),
-            ..found.segment
-        }),
-        None => Ok(()),
+impl Capture<'_> {
+    fn broken(&self, at: u64, what: &'static str) -> CaptureError {
+        CaptureError::Broken { path: self.path.to_owned(), at, what }
     }
+
+    fn block(
+        &mut self,
+        block: &PcapBlockOwned<'_>,
+        segment: &mut impl FnMut(Segment<'_>) -> io::Result<()>,
+    ) -> io::Result<()> {
+        let Some(captured) = self.captured(block) else { return Ok(()) };
+        self.tally.packets += 1;
+        let Some(interface) = self.interfaces.get(captured.interface) else {
+            self.tally.no_interface += 1;
+            return Ok(());
+        };
+        let cut = usize::try_from(captured.sent).unwrap_or(usize::MAX).saturating_sub(captured.data.len());
+        match link::packet(interface.link, nanoseconds(captured.stamp, interface), captured.data, cut) {
+            Packet::Tcp(found) => {
+                self.tally.segments += 1;
+                return segment(found);
+            }
+            Packet::Other => {}
+            Packet::Fragment => self.tally.fragments += 1,
+            Packet::Cut => self.tally.cut += 1,
+            Packet::UnknownLink => {
+                let links = &mut self.tally.unknown_links;
+                if links.len() < MAX_LINKS || links.contains_key(&interface.link.0) {
+                    *links.entry(interface.link.0).or_default() += 1;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The packet of a block. What other blocks say is kept.
+    fn captured<'a>(&mut self, block: &'a PcapBlockOwned<'_>) -> Option<Captured<'a>> {
+        match block {
+            PcapBlockOwned::LegacyHeader(header) => {
+                let resolution = if header.is_nanosecond_precision() { 1_000_000_000 } else { 1_000_000 };
+                self.interfaces =
+                    vec![Interface { link: header.network, most: header.snaplen, resolution, offset: 0 }];
+                None
+            }
+            PcapBlockOwned::Legacy(packet) => {
+                let resolution = self.interfaces.first()?.resolution;
+                let stamp = u64::from(packet.ts_sec)
+                    .saturating_mul(resolution)
+                    .saturating_add(u64::from(packet.ts_usec));
+                Some(Captured { interface: 0, stamp, data: packet.data, sent: packet.origlen })
+            }
+            PcapBlockOwned::NG(Block::SectionHeader(section)) => {
+                self.big_endian = section.big_endian();
+                self.interfaces.clear();
+                None
+            }
+            PcapBlockOwned::NG(Block::InterfaceDescription(description)) => {
+                self.interfaces.push(interface(description, self.big_endian));
+                None
+            }
+            PcapBlockOwned::NG(Block::EnhancedPacket(packet)) => {
+                let stamp = u64::from(packet.ts_high) << 32 | u64::from(packet.ts_low);
+                let interface = usize::try_from(packet.if_id).unwrap_or(usize::MAX);
+                let data = first(packet.data, packet.caplen);
+                Some(Captured { interface, stamp, data, sent: packet.origlen })
+            }
+            PcapBlockOwned::NG(Block::SimplePacket(packet)) => {
+                // How much was captured is not written.
+                let most = self.interfaces.first().map(|interface| interface.most).filter(|most| *most > 0);
+                let data = first(packet.data, packet.origlen.min(most.unwrap_or(u32::MAX)));
+                Some(Captured { interface: 0, stamp: 0, data, sent: packet.origlen })
+            }
+            PcapBlockOwned::NG(Block::Unknown(block)) => {
+                // The parser takes all kinds for little-endian.
+                let kind = if self.big_endian { block.block_type.swap_bytes() } else { block.block_type };
+                (kind == OBSOLETE_PACKET).then(|| obsolete(block.data, self.big_endian)).flatten()
+            }
+            PcapBlockOwned::NG(_) => None,
+        }
+    }
+}
+
+/// An interface of a pcapng file. Options of the same kind count by the first one.
+fn interface(description: &InterfaceDescriptionBlock<'_>, big_endian: bool) -> Interface {
+    let option = |code| {
+        let options = &description.options;
+        options.iter().find(|option| option.code == code).and_then(|option| option.as_bytes().ok())
+    };
+    let resolution = option(OptionCode::IfTsresol).and_then(|value| match *value.first()? {
+        power @ 0x80.. => 1u64.checked_shl(u32::from(power & 0x7f)),
+        power => 10u64.checked_pow(power.into()),
+    });
+    let offset = option(OptionCode::IfTsoffset)
+        .and_then(|value| value.first_chunk())
+        .map_or(0, |value| if big_endian { i64::from_be_bytes(*value) } else { i64::from_le_bytes(*value) });
+    Interface {
+        link: description.linktype,
+        most: description.snaplen,
+        resolution: resolution.unwrap_or(1_000_000),
+        offset,
+    }
+}
+
+/// The packet of an obsolete block: interface and drops (2 bytes each), time (upper, lower), bytes captured, bytes sent, the packet.
+fn obsolete(body: &[u8], big_endian: bool) -> Option<Captured<'_>> {
+    let field = |at: usize| {
+        let bytes = body.get(at..at + 4)?.first_chunk()?;
+        Some(if big_endian { u32::from_be_bytes(*bytes) } else { u32::from_le_bytes(*bytes) })
+    };
+    let interface = if big_endian { field(0)? >> 16 } else { field(0)? & 0xffff };
+    Some(Captured {
+        interface: usize::try_from(interface).unwrap_or(usize::MAX),
+        stamp: u64::from(field(4)?) << 32 | u64::from(field(8)?),
+        data: first(body.get(20..)?, field(12)?),
+        sent: field(16)?,
+    })
+}
+
+/// The first bytes of a packet; padding is behind them.
+fn first(data: &[u8], len: u32) -> &[u8] {
+    data.get(..usize::try_from(len).unwrap_or(usize::MAX)).unwrap_or(data)
 }
 
 fn nanoseconds(stamp: u64, interface: &Interface) -> Time {
@@ -196,66 +333,4 @@ fn nanoseconds(stamp: u64, interface: &Interface) -> Time {
     let seconds = i128::from(seconds) + i128::from(interface.offset);
     let total = seconds * 1_000_000_000 + i128::try_from(fraction).unwrap_or(0);
     Time(u64::try_from(total).unwrap_or(0))
-}
-
-struct Found<'a> {
-    segment: Segment<'a>,
-    /// By the IP header.
-    missing: usize,
-    /// Whether the IP header says how long the packet is (so that padding of the link is told apart).
-    whole: bool,
-}
-
-fn tcp(link: Linktype, data: &[u8]) -> Option<Found<'_>> {
-    let packet = match link {
-        Linktype::ETHERNET => LaxSlicedPacket::from_ethernet(data).ok()?,
-        Linktype::RAW | Linktype::IPV4 | Linktype::IPV6 => LaxSlicedPacket::from_ip(data).ok()?,
-        // BSD loopback: four bytes with the protocol family.
-        Linktype::NULL | Linktype::LOOP => LaxSlicedPacket::from_ip(data.get(4..)?).ok()?,
-        Linktype::LINUX_SLL => {
-            let kind = u16::from_be_bytes([*data.get(14)?, *data.get(15)?]);
-            LaxSlicedPacket::from_ether_type(EtherType(kind), data.get(16..)?)
-        }
-        Linktype::LINUX_SLL2 => {
-            let kind = u16::from_be_bytes([*data.first()?, *data.get(1)?]);
-            LaxSlicedPacket::from_ether_type(EtherType(kind), data.get(20..)?)
-        }
-        _ => return None,
-    };
-    let (from, to, announced): (IpAddr, IpAddr, usize) = match packet.net.as_ref()? {
-        LaxNetSlice::Ipv4(ip) => {
-            let header = ip.header();
-            let announced = usize::from(header.total_len()).checked_sub(header.slice().len());
-            (header.source_addr().into(), header.destination_addr().into(), announced?)
-        }
-        LaxNetSlice::Ipv6(ip) => {
-            let header = ip.header();
-            let announced = usize::from(header.payload_length());
-            (header.source_addr().into(), header.destination_addr().into(), announced)
-        }
-        _ => return None,
-    };
-    let TransportSlice::Tcp(tcp) = packet.transport.as_ref()? else { return None };
-    let payload = tcp.payload();
-    // Large segments of a local interface may carry length 0: then the packet is as long as it was captured.
-    let whole = announced > 0;
-    let missing = announced.saturating_sub(tcp.slice().len());
-    let extensions = match packet.net.as_ref()? {
-        LaxNetSlice::Ipv6(ip) => ip.extensions().slice().len(),
-        _ => 0,
-    };
-    Some(Found {
-        segment: Segment {
-            time: Time(0),
-            from: SocketAddr::new(from, tcp.source_port()),
-            to: SocketAddr::new(to, tcp.destination_port()),
-            sequence: tcp.sequence_number(),
-            syn: tcp.syn(),
-            acknowledged: tcp.ack().then(|| tcp.acknowledgment_number()),
-            payload,
-            missing: 0,
-        },
-        missing: if whole { missing.saturating_sub(extensions) } else { 0 },
-        whole,
-    })
 }

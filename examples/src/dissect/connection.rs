@@ -7,7 +7,7 @@ use nvme_proto::cqe::Cqe;
 use nvme_proto::digest::crc32c;
 use nvme_proto::fabrics::{ConnectData, FabricsCommand};
 use nvme_proto::frame::DataDigest;
-use nvme_proto::pdu::{Header, IcReq, Negotiated, Role, Shape};
+use nvme_proto::pdu::{Header, IcReq, Negotiated, PduType, Role, Shape};
 use nvme_proto::sqe::Sqe;
 
 use super::authentication::{Keys, Proof, Transaction};
@@ -57,6 +57,19 @@ impl Connection {
             connection.commands.lost();
         }
         connection
+    }
+
+    /// The bytes that come next in this direction need not be its first ones, since the SYN is not in the capture.
+    pub fn unopened(&mut self, from: Role, bytes: &[u8]) {
+        let handshake = match from {
+            Role::Host => PduType::IcReq,
+            Role::Controller => PduType::IcResp,
+        };
+        let direction = self.direction(from);
+        if direction.is_silent() && bytes.first().is_some_and(|code| *code != handshake.code()) {
+            direction.look();
+            self.commands.lost();
+        }
     }
 
     /// Bytes of a direction.
@@ -217,7 +230,10 @@ impl Connection {
                         self.controller.negotiated(agreed.to_host, agreed.max_h2c_data);
                         self.commands.allow_r2ts(agreed.max_r2ts);
                     }
-                    None => self.controller.guess(),
+                    None => {
+                        self.controller.guess();
+                        self.commands.lost();
+                    }
                 }
                 let fields = Fields::new()
                     .with("pfv", response.version)
@@ -235,6 +251,10 @@ impl Connection {
                 Content::new(request.fes.to_string(), fields).carrying(cause)
             }
             Header::CapsuleCmd(capsule) => {
+                // The controller's half may not be in the capture.
+                if self.controller.is_silent() {
+                    self.commands.lost();
+                }
                 let sqe = Sqe::from_bytes(&capsule.sqe);
                 let keep = if structures::is_known(self.queue, &sqe) { Keep::Data } else { Keep::Nothing };
                 for error in self.commands.sent(time, &capsule, data, keep) {

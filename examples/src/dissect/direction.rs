@@ -109,6 +109,11 @@ impl Direction {
         self.rules.phase == Phase::Handshake
     }
 
+    /// Whether nothing of this direction was seen, and its handshake is to come.
+    pub fn is_silent(&self) -> bool {
+        self.awaits_handshake() && self.position == 0 && self.pending().is_empty()
+    }
+
     /// Adds bytes.
     pub fn push(&mut self, bytes: &[u8]) {
         if self.start > self.buffer.len() / 2 {

@@ -69,6 +69,9 @@ impl Flow {
 
     /// Whether this segment belongs to a later connection between the same ends.
     pub fn is_over(&self, segment: &Segment<'_>) -> bool {
+        if let Protocol::Other = self.protocol {
+            return segment.syn && segment.acknowledged.is_none();
+        }
         self.side(segment).is_none_or(|side| self.streams.get(side).is_some_and(|s| s.is_other(segment)))
     }
 
@@ -195,6 +198,9 @@ impl Flow {
             let from = if side == *host { Role::Host } else { Role::Controller };
             match &piece {
                 Piece::Bytes(time, _, bytes) => {
+                    if !self.streams.get(side).is_some_and(Stream::is_opened) {
+                        connection.unopened(from, bytes);
+                    }
                     connection.bytes(from, *time, bytes, around.keys, around.sink)?;
                 }
                 Piece::Gap(time, missing) => {
@@ -235,11 +241,10 @@ impl Flow {
                 return Ok(());
             }
         };
-        let tls = all.starts_with(&[0x16, 3]);
         let start = match (asks, opened && !gap) {
             (true, _) => Start::Beginning,
-            (false, true) if tls => Start::Tls,
-            (false, true) if first == host => Start::Beginning,
+            (false, _) if is_tls(&all) => Start::Tls,
+            (false, true) if first == host || is_icresp(&all) => Start::Beginning,
             _ => Start::Middle,
         };
         *around.connections += 1;
@@ -260,6 +265,16 @@ impl Flow {
         self.protocol = Protocol::Nvme(host, connection);
         Ok(())
     }
+}
+
+/// Whether these bytes start with the header of a TLS record: type, version, length.
+fn is_tls(bytes: &[u8]) -> bool {
+    matches!(bytes, [0x14..=0x18, 3, 0..=4, high, ..] if *high <= 0x48)
+}
+
+/// Whether these bytes start with the common header of an ICResp.
+fn is_icresp(bytes: &[u8]) -> bool {
+    matches!(bytes, [1, _, 128, _, 128, 0, 0, 0, ..])
 }
 
 /// Whether these bytes start with the common header of an ICReq.

@@ -2,7 +2,9 @@
 //!
 //! | module | from | to |
 //! |---|---|---|
-//! | [`capture`] | a file | TCP segments |
+//! | [`input`] | a file or standard input | bytes |
+//! | [`capture`] | bytes | packets, and what was passed over |
+//! | [`link`] | packets | TCP segments |
 //! | [`reassembly`] | segments | the bytes of a direction, and gaps |
 //! | [`flow`] | both directions | bytes in the order in which they caused each other |
 //! | [`direction`] | bytes | PDUs, violations of what each must obey |
@@ -22,6 +24,8 @@ pub mod direction;
 pub mod event;
 pub mod fields;
 pub mod flow;
+pub mod input;
+pub mod link;
 pub mod output;
 pub mod reassembly;
 pub mod record;
@@ -33,7 +37,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 
 use authentication::Keys;
-use capture::{CaptureError, Segment};
+use capture::{CaptureError, Segment, Tally};
 use event::Sink;
 use flow::{Flow, Surroundings};
 
@@ -122,13 +126,22 @@ impl Dissector {
     }
 }
 
-/// Dissects a capture file.
+/// What a file held.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Summary {
+    /// Packets.
+    pub tally: Tally,
+    /// NVMe/TCP connections.
+    pub connections: u32,
+}
+
+/// Dissects a capture file; `-` is standard input.
 ///
 /// # Errors
 /// [`CaptureError`]; what comes before the broken place has been given to `sink`.
-pub fn file(path: &Path, options: Options, sink: &mut Sink<'_>) -> Result<(), CaptureError> {
+pub fn file(path: &Path, options: Options, sink: &mut Sink<'_>) -> Result<Summary, CaptureError> {
     let mut dissector = Dissector::new(options);
     let read = capture::read(path, |segment| dissector.segment(&segment, sink));
     dissector.end(sink)?;
-    read
+    Ok(Summary { tally: read?, connections: dissector.connections })
 }

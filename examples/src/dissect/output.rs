@@ -19,6 +19,7 @@ use nvme_proto::pdu::{Header, Role};
 use nvme_proto::sqe::Sqe;
 use serde_json::{Map, Value, json};
 
+use super::Summary;
 use super::capture::Time;
 use super::event::{Completeness, Event, Opened, Passed, SeenPdu, Start, Violation, What, Why};
 
@@ -99,6 +100,40 @@ pub fn command_id(header: &Header) -> Option<u16> {
         Header::R2t(header) => Some(header.command_id),
         _ => None,
     }
+}
+
+/// What the reader of a dissection has to know about the file: that nothing was found in it and why, and what was passed over.
+pub fn notes(summary: &Summary, ports: &[u16]) -> Vec<String> {
+    let Summary { tally, connections } = summary;
+    let mut notes = Vec::new();
+    match (tally.packets, tally.segments) {
+        (0, _) => notes.push("there is no packet in the capture".to_owned()),
+        (packets, 0) => notes.push(format!("no TCP segment could be read from the {packets} packets of the capture")),
+        (_, segments) if *connections == 0 => notes.push(format!(
+            "no NVMe/TCP connection in the {segments} TCP segments of the capture: none begins with an ICReq, and none that carries data \
+             has an end at a controller's port ({}); --port names others",
+            ports.iter().map(u16::to_string).collect::<Vec<_>>().join(", ")
+        )),
+        _ => {}
+    }
+    for (link, count) in &tally.unknown_links {
+        notes.push(format!(
+            "{count} packets come from a link of kind {link}, which is not known here; Ethernet, Linux cooked, raw IP and loopback are"
+        ));
+    }
+    for (count, why) in [
+        (
+            tally.fragments,
+            "are IP fragments of TCP segments, which are not put together: their bytes count as missing",
+        ),
+        (tally.cut, "are cut before the end of their TCP header; capture more of each packet (tcpdump -s 0)"),
+        (tally.no_interface, "come from an interface that the file does not describe"),
+    ] {
+        if count > 0 {
+            notes.push(format!("{count} packets {why}"));
+        }
+    }
+    notes
 }
 
 /// An event as a JSON object; see the top of this file.

@@ -48,6 +48,8 @@ pub struct Stream {
     waiting: BTreeMap<u64, Waiting>,
     /// Bytes in `opening` and `waiting`.
     held: usize,
+    /// The sequence number of the FIN.
+    fin: Option<u32>,
     /// A place that the sender has passed, although not all bytes before it are in the capture (cut segments).
     passed: Option<(u64, Time)>,
 }
@@ -56,7 +58,14 @@ impl Stream {
     /// Whether this SYN belongs to another connection on the same ports.
     pub fn is_other(&self, segment: &Segment<'_>) -> bool {
         let first = segment.sequence.wrapping_add(1);
-        segment.syn && self.base.is_some_and(|base| base != first)
+        let earliest = self.opening.values().next().map(|(first, _)| *first);
+        segment.syn
+            && match (self.base, earliest) {
+                (Some(base), _) => base != first,
+                // What is held may be the beginning of this connection, if it is behind the SYN.
+                (None, Some(earliest)) => earliest.wrapping_sub(first) as usize > WINDOW,
+                (None, None) => false,
+            }
     }
 
     /// Whether it is known where the stream begins: its SYN was seen.
@@ -77,6 +86,10 @@ impl Stream {
             acknowledged: segment.acknowledged,
             bytes: segment.payload.to_vec(),
         };
+        if segment.fin {
+            let len = u32::try_from(segment.payload.len() + segment.missing).unwrap_or(0);
+            self.fin = Some(first.wrapping_add(len));
+        }
         if segment.syn && self.base.is_none() {
             self.opened = true;
             self.settle(first);
@@ -134,6 +147,9 @@ impl Stream {
 
     /// The position of a sequence number; `None` before anything is known, or when it is before the beginning.
     pub fn position_of(&self, sequence: u32) -> Option<u64> {
+        // The FIN has a number and is no byte.
+        let behind_fin = self.fin.is_some_and(|fin| fin.wrapping_add(1) == sequence);
+        let sequence = sequence.wrapping_sub(u32::from(behind_fin));
         self.position(sequence.wrapping_sub(self.base?))
     }
 
@@ -247,6 +263,7 @@ mod tests {
             to: any,
             sequence,
             syn: false,
+            fin: false,
             acknowledged: None,
             payload,
             missing: 0,
@@ -329,6 +346,16 @@ mod tests {
     }
 
     #[test]
+    fn a_fin_is_no_byte() {
+        let mut s = stream(0);
+        s.push(&segment(1, b"ab"));
+        assert_eq!(s.position_of(4), Some(3));
+        s.push(&Segment { fin: true, ..segment(3, b"") });
+        assert_eq!((s.position_of(3), s.position_of(4)), (Some(2), Some(2)));
+        assert_eq!(bytes(&s.proven(4, Time(1))), b"");
+    }
+
+    #[test]
     fn memory_is_bounded() {
         let mut s = stream(0);
         let payload = vec![7; 60_000];
@@ -351,6 +378,12 @@ mod tests {
         // A retransmitted SYN is the same connection, one with another number is not.
         assert!(!s.is_other(&Segment { syn: true, ..segment(100, b"") }));
         assert!(s.is_other(&Segment { syn: true, ..segment(5000, b"") }));
+        // While it is not settled, a SYN far away is another one.
+        let mut s = Stream::default();
+        s.push(&segment(103, b"cd"));
+        assert!(!s.is_other(&Segment { syn: true, ..segment(100, b"") }));
+        assert!(s.is_other(&Segment { syn: true, ..segment(105, b"") }));
+        assert!(s.is_other(&Segment { syn: true, ..segment(u32::MAX / 2, b"") }));
         // Without any SYN what came first is the beginning.
         let mut s = Stream::default();
         s.push(&segment(103, b"cd"));

@@ -49,8 +49,13 @@ impl Conversation {
 
     /// Both ends have no more.
     pub fn close(&mut self) {
-        self.packet(Role::Host, FIN | ACK, &[]);
-        self.packet(Role::Controller, FIN | ACK, &[]);
+        self.end(Role::Host);
+        self.end(Role::Controller);
+    }
+
+    /// One end has no more.
+    pub fn end(&mut self, from: Role) {
+        self.packet(from, FIN | ACK, &[]);
     }
 
     /// The packets, each with its time in microseconds since 1970.
