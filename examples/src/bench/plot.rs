@@ -66,21 +66,33 @@ fn font(size: u32, colour: RGBColor) -> TextStyle<'static> {
 fn header(report: &Report, area: &Area<'_>) -> Drawn {
     let job = &report.job;
     let bold = ("sans-serif", 26).into_font().style(FontStyle::Bold).color(&INK);
-    let title = format!("{}: {}", report.target, job.pattern);
-    area.draw(&Text::new(title, (28, 20), bold))?;
+    let title = job.pattern.to_string();
+    area.draw(&Text::new(title, (28, 14), bold))?;
+    area.draw(&Text::new(shortened(&report.target), (28, 44), font(15, INK)))?;
     let share = report.rate(report.bytes(report.ios())) / f64::from(1 << 20);
     let second = format!(
-        "{} blocks, queue depth {}, {} jobs, {}  ·  {} IOPS, {share:.1} MiB/s over {:.1} s  ·  {:.1} us of processor time per I/O",
+        "{} blocks, queue depth {}, {} job{}, {}  ·  {} IOPS, {share:.1} MiB/s over {:.1} s  ·  {:.1} us of processor time per I/O",
         size::show(job.block_size.into()),
         job.io_depth,
         job.jobs,
+        if job.jobs == 1 { "" } else { "s" },
         report.engine,
         grouped(report.iops()),
         report.seconds,
         report.cpu.us_per_io(report.ios())
     );
-    area.draw(&Text::new(second, (28, 60), font(15, FAINT)))?;
+    area.draw(&Text::new(second, (28, 63), font(15, FAINT)))?;
     Ok(())
+}
+
+/// A name that fits into a line: an NQN may be longer than the picture is wide.
+fn shortened(name: &str) -> String {
+    /// Letters of this size that fit.
+    const ROOM: usize = 140;
+    match name.char_indices().nth(ROOM) {
+        Some((end, _)) => format!("{}…", &name[..end]),
+        None => name.to_owned(),
+    }
 }
 
 /// A column of the distribution: where it begins in nanoseconds, and which percentage of all I/Os lies in it.
@@ -101,6 +113,42 @@ fn edge(index: i32) -> f64 {
     10f64.powf(f64::from(index) / COLUMNS)
 }
 
+/// One of the two charts, still without its axes.
+fn chart<'a, 'b>(area: &'a Area<'b>, caption: &str) -> ChartBuilder<'a, 'b, SVGBackend<'b>> {
+    let mut chart = ChartBuilder::on(area);
+    chart.caption(caption, font(18, INK)).margin(12).margin_right(28);
+    chart.x_label_area_size(48).y_label_area_size(76);
+    chart
+}
+
+/// Says which colour is which direction.
+fn legend<'a, 'b: 'a, C: CoordTranslate>(
+    chart: &mut ChartContext<'a, SVGBackend<'b>, C>,
+    at: SeriesLabelPosition,
+) -> Drawn {
+    let mut labels = chart.configure_series_labels();
+    labels.position(at).background_style(WHITE.mix(0.9)).border_style(GRID).label_font(font(13, INK));
+    labels.draw()?;
+    Ok(())
+}
+
+/// The outline of columns, from the left to the right: down to nothing where there are none.
+fn outline(columns: &[(f64, f64)], low: f64, high: f64) -> Vec<(f64, f64)> {
+    let mut line: Vec<(f64, f64)> = Vec::new();
+    for (from, share) in columns {
+        let (from, to) = (from.max(low), (from * edge(1)).min(high));
+        match line.last().copied() {
+            // The same edge, but for what rounding makes of it.
+            Some((last, _)) if from < last * 1.001 => {
+                line.pop();
+            }
+            _ => line.push((from, 0.0)),
+        }
+        line.extend([(from, *share), (to, *share), (to, 0.0)]);
+    }
+    line
+}
+
 fn distribution(report: &Report, area: &Area<'_>) -> Drawn {
     let sides: Vec<(Op, &Histogram<u64>)> = report.sides().collect();
     let all: Vec<(Op, Vec<(f64, f64)>)> = sides.iter().map(|(op, l)| (*op, columns(l))).collect();
@@ -113,13 +161,8 @@ fn distribution(report: &Report, area: &Area<'_>) -> Drawn {
     // Room above the columns for the words at the percentiles.
     let top = top * (1.1 + 0.25 * sides.len() as f64);
 
-    let mut chart = ChartBuilder::on(area)
-        .caption("Latency distribution", font(18, INK))
-        .margin(12)
-        .margin_right(28)
-        .x_label_area_size(48)
-        .y_label_area_size(76)
-        .build_cartesian_2d((low..high).log_scale(), 0.0..top)?;
+    let mut chart =
+        chart(area, "Latency distribution").build_cartesian_2d((low..high).log_scale(), 0.0..top)?;
     chart
         .configure_mesh()
         .bold_line_style(GRID)
@@ -136,12 +179,14 @@ fn distribution(report: &Report, area: &Area<'_>) -> Drawn {
         let colour = colour(*op);
         let bars = columns.iter().map(|(from, share)| {
             let to = from * edge(1);
-            Rectangle::new([(from.max(low), 0.0), (to.min(high), *share)], colour.mix(0.55).filled())
+            Rectangle::new([(from.max(low), 0.0), (to.min(high), *share)], colour.mix(0.25).filled())
         });
+        chart.draw_series(bars)?;
+        // Two directions often lie one over the other: the outlines tell them apart.
         chart
-            .draw_series(bars)?
+            .draw_series(LineSeries::new(outline(columns, low, high), colour.stroke_width(2)))?
             .label(op.to_string() + "s")
-            .legend(move |(x, y)| Rectangle::new([(x, y - 5), (x + 18, y + 5)], colour.mix(0.55).filled()));
+            .legend(move |(x, y)| PathElement::new([(x, y), (x + 18, y)], colour.stroke_width(3)));
     }
     // The percentiles of two directions stand at different heights, so that their words do not overlap.
     for (row, (op, latencies)) in sides.iter().enumerate() {
@@ -165,14 +210,7 @@ fn distribution(report: &Report, area: &Area<'_>) -> Drawn {
             chart.draw_series([EmptyElement::at((x, height)) + Text::new(word, (shift, 0), style)])?;
         }
     }
-    chart
-        .configure_series_labels()
-        .position(SeriesLabelPosition::UpperLeft)
-        .background_style(WHITE.mix(0.9))
-        .border_style(GRID)
-        .label_font(font(13, INK))
-        .draw()?;
-    Ok(())
+    legend(&mut chart, SeriesLabelPosition::UpperLeft)
 }
 
 fn over_time(report: &Report, area: &Area<'_>) -> Drawn {
@@ -188,13 +226,7 @@ fn over_time(report: &Report, area: &Area<'_>) -> Drawn {
     let ops: Vec<Op> = report.sides().map(|(op, _)| op).collect();
     let top = ops.iter().flat_map(|op| rate(*op)).map(|(_, rate)| rate).fold(1.0, f64::max) * 1.15;
     let end = report.seconds.max(report.timeline.last().map_or(0.1, |sample| sample.at));
-    let mut chart = ChartBuilder::on(area)
-        .caption("I/Os per second over time", font(18, INK))
-        .margin(12)
-        .margin_right(28)
-        .x_label_area_size(48)
-        .y_label_area_size(76)
-        .build_cartesian_2d(0.0..end, 0.0..top)?;
+    let mut chart = chart(area, "I/Os per second over time").build_cartesian_2d(0.0..end, 0.0..top)?;
     chart
         .configure_mesh()
         .bold_line_style(GRID)
@@ -215,14 +247,7 @@ fn over_time(report: &Report, area: &Area<'_>) -> Drawn {
             .label(op.to_string() + "s")
             .legend(move |(x, y)| PathElement::new([(x, y), (x + 18, y)], colour.stroke_width(3)));
     }
-    chart
-        .configure_series_labels()
-        .position(SeriesLabelPosition::LowerRight)
-        .background_style(WHITE.mix(0.9))
-        .border_style(GRID)
-        .label_font(font(13, INK))
-        .draw()?;
-    Ok(())
+    legend(&mut chart, SeriesLabelPosition::LowerRight)
 }
 
 /// A latency on the axis: `100 us`, `1 ms`.
@@ -240,7 +265,7 @@ fn tick(ns: f64) -> String {
 fn short(rate: f64) -> String {
     match rate {
         rate if rate >= 1e6 => format!("{}M", (rate / 1e5).round() / 10.0),
-        rate if rate >= 1e4 => format!("{}k", (rate / 1e2).round() / 10.0),
+        rate if rate >= 1e3 => format!("{}k", (rate / 1e2).round() / 10.0),
         _ => grouped(rate),
     }
 }
@@ -269,7 +294,8 @@ mod tests {
         let svg = draw(&made(Pattern::RandRw)).unwrap();
         for wanted in [
             "<svg",
-            "/dev/nvme9n1: random read and write",
+            "random read and write",
+            "/dev/nvme9n1",
             "Latency distribution",
             "I/Os per second over time",
             "p99.9",
@@ -300,12 +326,29 @@ mod tests {
     }
 
     #[test]
+    fn the_outline_of_columns_falls_where_there_are_none() {
+        let (ten, hundred) = (edge(24), edge(48));
+        let line = outline(&[(ten, 4.0), (edge(25), 2.0), (hundred, 1.0)], 1.0, 1e6);
+        let shares: Vec<f64> = line.iter().map(|(_, share)| *share).collect();
+        assert_eq!(shares, [0.0, 4.0, 4.0, 2.0, 2.0, 0.0, 0.0, 1.0, 1.0, 0.0]);
+        assert!(line.is_sorted_by(|one, next| one.0 <= next.0 * 1.000_001), "{line:?}");
+        assert_eq!(outline(&[], 1.0, 10.0), []);
+    }
+
+    #[test]
+    fn a_long_name_is_shortened() {
+        assert_eq!(shortened("/dev/nvme0n1"), "/dev/nvme0n1");
+        let long = shortened(&"ü".repeat(300));
+        assert_eq!((long.chars().count(), long.ends_with('…')), (141, true));
+    }
+
+    #[test]
     fn numbers_for_people() {
         assert_eq!(grouped(1_234_567.4), "1,234,567");
         assert_eq!(grouped(12.0), "12");
         assert_eq!(
-            (short(9_999.0), short(12_340.0), short(1.26e6)),
-            ("9,999".into(), "12.3k".into(), "1.3M".into())
+            (short(999.0), short(5_000.0), short(12_340.0), short(1.26e6)),
+            ("999".into(), "5k".into(), "12.3k".into(), "1.3M".into())
         );
         assert_eq!((tick(1e3), tick(1e5), tick(3.162e6)), ("1 us".into(), "100 us".into(), "3.16 ms".into()));
     }
