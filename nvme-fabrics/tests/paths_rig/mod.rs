@@ -9,12 +9,12 @@ use std::time::Duration;
 use nvme_fabrics::HostIdentity;
 use nvme_fabrics::target::backend::Memory;
 use nvme_fabrics::target::{AnaGroup, AnaState, Namespace, Port, PortId, Server, Subsystem, Target};
-use nvme_fabrics::tcp::multipath::{self, PathId, Paths};
+use nvme_fabrics::tcp::multipath::{self, Disk, PathId, PathOptions, PathUse, Paths, Policy};
 use nvme_fabrics::tcp::{Connect, Controller, DialWith};
 use nvme_proto::{Nsid, SubsysNqn};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::sync::watch;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep, timeout};
 
 pub(crate) const BLOCK: usize = 512;
 pub(crate) const PORTS: [PortId; 2] = [PortId(1), PortId(2)];
@@ -153,4 +153,45 @@ async fn carry(near: DuplexStream, far: DuplexStream, mut cable: watch::Receiver
             },
         }
     }
+}
+
+/// Both paths in turn.
+pub(crate) fn options() -> PathOptions {
+    PathOptions::default().policy(Policy::RoundRobin)
+}
+
+/// A disk over both ports.
+pub(crate) async fn two_paths(options: PathOptions) -> (Rig, Paths, Disk) {
+    let rig = Rig::new(64).await;
+    let paths = Paths::new(nqn(), options);
+    rig.join(&paths).await;
+    let disk = paths.disk(Nsid::ONE).await.unwrap();
+    (rig, paths, disk)
+}
+
+/// A block of one byte.
+pub(crate) fn block(fill: u8) -> Vec<u8> {
+    vec![fill; BLOCK]
+}
+
+/// Waits until the paths are used like this.
+pub(crate) async fn until(disk: &Disk, want: impl Fn(&[PathUse]) -> bool) {
+    let waiting = async {
+        while !want(&disk.paths()) {
+            sleep(Duration::from_millis(10)).await;
+        }
+    };
+    timeout(Duration::from_secs(60), waiting).await.unwrap_or_else(|_| panic!("{:?}", disk.paths()));
+}
+
+/// Waits until these paths are usable.
+pub(crate) async fn usable(disk: &Disk, want: [bool; 2]) {
+    until(disk, |paths| paths.iter().map(|path| path.usable).eq(want)).await;
+}
+
+/// How long something takes.
+pub(crate) async fn timed<T>(what: impl Future<Output = T>) -> (T, Duration) {
+    let start = Instant::now();
+    let result = what.await;
+    (result, start.elapsed())
 }

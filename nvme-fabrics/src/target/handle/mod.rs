@@ -4,12 +4,14 @@
 //! |---|---|
 //! | this | [`Target`] and what is behind it |
 //! | `change` | changes while it runs |
+//! | `error` | [`ChangeError`]: why one cannot be made |
 //! | `apply` | [`Layout`]: all of it at once |
 //! | `association` | [`Association`]: who is connected |
 
 mod apply;
 mod association;
 mod change;
+mod error;
 
 use std::sync::{Arc, Mutex};
 
@@ -18,7 +20,7 @@ use nvme_proto::discovery::DiscoveryEntry;
 
 pub use apply::Layout;
 pub use association::Association;
-pub use change::ChangeError;
+pub use error::ChangeError;
 
 use super::config::{PortId, Settings, Subsystem};
 use super::connection::{Connection, Endpoint};
