@@ -6,7 +6,7 @@ use nvme_proto::{HostNqn, Nsid, SubsysNqn};
 use nvmet_configfs::handle::Target;
 use nvmet_configfs::{
     AnaGroupId, AnaState, ApplyFailure, Consent, Disruption, Error, FakeKernel, FakeTree, NamespaceSpec,
-    Policy, PortId, PortSpec, SubsystemSpec, TargetSpec, plan, reconcile,
+    Policy, PortId, PortSpec, Sizes, SubsystemSpec, TargetSpec, plan, reconcile,
 };
 
 /// The target: as many disks and hosts as asked for, on this TCP port.
@@ -41,9 +41,10 @@ pub(crate) fn main() -> Result<(), Box<dyn std::error::Error>> {
     assert!(plan(&tree, &more, &policy)?.disruptions().is_empty());
     reconcile(&tree, &more, &policy)?;
 
-    // A disk that has grown: the kernel looks again, and tells the hosts.
+    // A disk that has grown: the kernel looks again, and tells the hosts. For one disk, or for all of a spec.
     let disks = "nqn.2024-05.org.example:disks".parse()?;
     Target::new(&tree).subsystem(&disks).namespace(Nsid::ONE).revalidate_size()?;
+    reconcile(&tree, &more, &policy.clone().sizes(Sizes::Refresh))?;
 
     // Another TCP port: the listener has to go away for it, and everyone who came through it.
     let moved = wanted(2, 2, 4421, AnaState::NonOptimized)?;

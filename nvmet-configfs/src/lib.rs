@@ -35,7 +35,7 @@ pub use apply::{
     reconcile, withdraw,
 };
 pub use attr::{ATTRIBUTES, Attribute, Effect, Mode, Since, ValueFault, ValueKind, Writable, attribute};
-pub use diff::{Consent, DiscoveryNqn, Foreign, Policy, Scope, Unknown, diff, diff_withdraw};
+pub use diff::{Consent, DiscoveryNqn, Foreign, Policy, Scope, Sizes, Unknown, diff, diff_withdraw};
 pub use errno::Errno;
 pub use error::Error;
 pub use handle::HandleError;

@@ -4,8 +4,8 @@
 use nvme_proto::{HostNqn, Nsid, SubsysNqn};
 use nvmet_configfs::{
     ApplyFailure, Consent, DiscoveryNqn, Disruption, Errno, Error, FakeKernel, FakeTree, Foreign, HostSpec,
-    Instrumented, NamespaceSpec, Policy, PortId, PortSpec, RelPath, Scope, SpecProblem, SubsystemSpec,
-    TargetSpec, Tree, Unknown, Warning, apply, dump, plan, reconcile,
+    Instrumented, NamespaceSpec, Phase, Policy, PortId, PortSpec, RelPath, Scope, Sizes, SpecProblem,
+    SubsystemSpec, TargetSpec, Tree, Unknown, Warning, apply, dump, plan, reconcile,
 };
 
 fn path(p: &str) -> RelPath {
@@ -260,4 +260,34 @@ fn keys_that_nobody_asks_for_are_warned_of() {
     let spec = TargetSpec::new().host_with(host("a"), keyed).subsystem(nqn("s"), SubsystemSpec::any_host());
     let applied = reconcile(&FakeTree::new(FakeKernel::V6_12), &spec, &Policy::default()).unwrap();
     assert!(matches!(applied.warnings(), [Warning::KeyNotAsked { .. }]));
+}
+
+#[test]
+fn sizes_are_looked_at_again_where_that_is_asked_for() {
+    for kernel in FakeKernel::ALL {
+        let tree = FakeTree::new(kernel);
+        let refresh = Policy::default().sizes(Sizes::Refresh);
+        let two: Nsid = "2".parse().unwrap();
+        let with = |second: NamespaceSpec| {
+            let subsystem = SubsystemSpec::any_host().namespace(Nsid::ONE, disk(0)).namespace(two, second);
+            TargetSpec::new().subsystem(nqn("s"), subsystem)
+        };
+        // A namespace that is brought online is looked at anyway, and one that is disabled refuses it.
+        let first = reconcile(&tree, &with(disk(1).disabled()), &refresh).unwrap();
+        assert!(first.steps().iter().all(|step| step.phase() != Phase::RefreshSize), "{kernel}");
+        let shown = |spec: &TargetSpec| plan(&tree, spec, &refresh).unwrap().to_string();
+        let one = format!("set subsystems/{}/namespaces/1/revalidate_size = 1\n", nqn("s"));
+        assert_eq!(shown(&with(disk(1).disabled())), one, "{kernel}");
+        // It comes last and disturbs nobody; what changes in the same plan is not looked at twice.
+        let enabled = plan(&tree, &with(disk(1)), &refresh).unwrap();
+        assert!(enabled.to_string().ends_with(&one) && enabled.len() == 2, "{kernel}: {enabled}");
+        assert_eq!(enabled.disruptions(), [], "{kernel}");
+        apply(&tree, &enabled).unwrap();
+        // It is never done with, and leaves the tree as it is.
+        let before = dump(&tree).unwrap();
+        let again = reconcile(&tree, &with(disk(1)), &refresh).unwrap();
+        assert_eq!(again.steps().len(), 2, "{kernel}");
+        assert_eq!(dump(&tree).unwrap(), before, "{kernel}");
+        assert!(!reconcile(&tree, &with(disk(1)), &Policy::default()).unwrap().changed(), "{kernel}");
+    }
 }

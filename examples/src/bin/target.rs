@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::{ArgGroup, CommandFactory, Parser, Subcommand};
 use nvme_examples::target::change::{self, Mode, Output};
-use nvme_examples::target::{dot, files};
+use nvme_examples::target::{dot, files, resize};
 use nvme_examples::{cli, host, tree};
 use nvme_proto::{HostNqn, IpTraddr, Nsid, SubsysNqn};
 use nvmet_configfs::kernel::{self, Module, Roots};
@@ -51,6 +51,8 @@ enum Command {
         #[arg(long)]
         dry_run: bool,
     },
+    /// Have the kernel look at the sizes of disks again, and tell hosts of those that have grown; they keep their connections
+    Resize(resize::Resize),
     /// Save the target to a file
     Save {
         /// The file; - is standard output
@@ -141,6 +143,7 @@ fn run(args: &Args) -> cli::Outcome {
         Command::Create(create) => self::create(args, create),
         Command::Plan(from) => from_file(args, from, Mode::Show),
         Command::Apply { from, dry_run } => from_file(args, from, mode(*dry_run)),
+        Command::Resize(which) => resize::run(&open(args)?, which, output(args)),
         Command::Save { file, format, secrets } => {
             let format = format.unwrap_or_else(|| files::format_of(file));
             files::save(&observe(&open(args)?)?, file, format, secrets.as_deref())

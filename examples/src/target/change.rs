@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 use nvmet_configfs::{
-    Consent, DiscoveryNqn, Foreign, OsTree, Policy, PortId, Scope, TargetSpec, Unknown, apply, plan,
+    Consent, DiscoveryNqn, Foreign, OsTree, Policy, PortId, Scope, Sizes, TargetSpec, Unknown, apply, plan,
 };
 use serde_json::json;
 
@@ -55,6 +55,9 @@ pub struct How {
     /// Write discovery_nqn, which damages kernels before 6.12.33
     #[arg(long)]
     pub write_discovery_nqn: bool,
+    /// Have the kernel look at the sizes of the file's devices again, and tell hosts of those that have grown
+    #[arg(long)]
+    pub resize: bool,
 }
 
 impl How {
@@ -70,6 +73,9 @@ impl How {
         let mut policy = Policy::foreign(foreign).consent(consent).unknown(unknown);
         if self.write_discovery_nqn {
             policy = policy.discovery_nqn(DiscoveryNqn::Write);
+        }
+        if self.resize {
+            policy = policy.sizes(Sizes::Refresh);
         }
         if self.only.is_empty() {
             return policy;

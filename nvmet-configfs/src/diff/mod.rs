@@ -44,7 +44,7 @@ pub fn diff(observed: &Observed, spec: &TargetSpec, policy: &Policy) -> Result<P
     Ok(Plan { steps, goal: Goal::Spec(spec.clone(), policy.clone()), warnings })
 }
 
-pub use policy::{Consent, DiscoveryNqn, Foreign, Policy, Scope, Unknown};
+pub use policy::{Consent, DiscoveryNqn, Foreign, Policy, Scope, Sizes, Unknown};
 pub(crate) use ports::address_differences;
 pub(crate) use remove::{port as remove_port, subsystem as remove_subsystem};
 pub use withdraw::diff_withdraw;

@@ -1,7 +1,7 @@
 //! Namespaces.
 
 use super::settings::is_live;
-use super::{Builder, Change};
+use super::{Builder, Change, Sizes};
 use crate::attr::rank;
 use crate::observe::ObservedNamespace;
 use crate::plan::{Phase, Undo};
@@ -47,6 +47,9 @@ impl Builder<'_> {
         self.change(Phase::SetNamespace, path, all, rebuild);
         if wanted.enabled && (changing || !there.is_enabled()) {
             self.rewrite(Phase::BringOnline, enable, "1", b"0");
+        } else if wanted.enabled && self.policy.sizes == Sizes::Refresh {
+            // One that is brought online is looked at anyway.
+            self.write(Phase::RefreshSize, path.at("revalidate_size"), "1", Undo::Covered);
         }
     }
 

@@ -96,6 +96,22 @@ pub enum DiscoveryNqn {
     Write,
 }
 
+/// Whether hosts are told how large the devices of the spec are by now.
+///
+/// The tree does not tell the size of a namespace, so no spec can hold it and no plan can see that a device has grown. What can be done is
+/// to have the kernel look again (`revalidate_size`): hosts whose namespace is as large as before hear nothing, the others are told the
+/// new size and keep their connections (`core.c:nvmet_ns_revalidate`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Sizes {
+    /// No.
+    #[default]
+    Keep,
+    /// Yes: the plan ends with a step for each namespace of the spec that is enabled and stays so. Such a plan is never empty, however
+    /// often it is made.
+    Refresh,
+}
+
 /// How a spec is read.
 ///
 /// What the spec does name is always exact: a host that a named subsystem does not permit loses its permission, and a named
@@ -113,6 +129,8 @@ pub struct Policy {
     pub consent: Consent,
     /// Writing `discovery_nqn`.
     pub discovery_nqn: DiscoveryNqn,
+    /// Devices that may have grown.
+    pub sizes: Sizes,
 }
 
 impl Policy {
@@ -146,6 +164,13 @@ impl Policy {
     #[must_use]
     pub fn discovery_nqn(mut self, discovery_nqn: DiscoveryNqn) -> Self {
         self.discovery_nqn = discovery_nqn;
+        self
+    }
+
+    /// Devices that may have grown are treated so.
+    #[must_use]
+    pub fn sizes(mut self, sizes: Sizes) -> Self {
+        self.sizes = sizes;
         self
     }
 }

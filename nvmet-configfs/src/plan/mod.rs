@@ -39,6 +39,7 @@ pub use warning::Warning;
 /// | [`Permit`](Self::Permit) | permissions of hosts | – |
 /// | [`Export`](Self::Export) | exports: the port goes into service | when all it offers is complete |
 /// | [`RetirePortPart`](Self::RetirePortPart) | ANA groups and referrals of ports that stay | when no namespace is in them any more |
+/// | [`RefreshSize`](Self::RefreshSize) | hosts are told the sizes of devices ([`Sizes::Refresh`](crate::Sizes::Refresh)) | cannot be taken back, and need not be: it is how large they are |
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 #[allow(missing_docs)] // the table above says what each is
@@ -69,6 +70,7 @@ pub enum Phase {
     Permit,
     Export,
     RetirePortPart,
+    RefreshSize,
 }
 
 /// One change of the tree.
@@ -145,7 +147,7 @@ pub(crate) type Values = Vec<(RelPath, Value)>;
 /// How a step is taken back, made from what was observed.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) enum Undo {
-    /// By nothing: it goes with the object that the plan made, or an earlier step takes it back too.
+    /// By nothing: it goes with the object that the plan made, an earlier step takes it back too, or it changes nothing of the tree.
     Covered,
     /// A new object is removed.
     Remove,

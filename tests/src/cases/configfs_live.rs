@@ -11,7 +11,8 @@ use nvme_fabrics::{
 use nvme_proto::Nsid;
 use nvmet_configfs::{
     AnaGroupId, AnaState, Buffering, Consent, DevicePath, Foreign, HostAccess, Name, NamespaceSpec, OsTree,
-    Plan, Policy, PortId, PortSpec, ReferralSpec, RelPath, SubsystemSpec, TargetSpec, Tree, apply, plan,
+    Phase, Plan, Policy, PortId, PortSpec, ReferralSpec, Sizes, SubsystemSpec, TargetSpec, apply,
+    file as config, plan,
 };
 
 use super::load::Load;
@@ -177,6 +178,11 @@ fn size(device: &Path) -> Result<u64, Failure> {
     Ok(512 * fs::read_to_string(format!("/sys/block/{name}/size"))?.trim().parse::<u64>()?)
 }
 
+/// Waits until a host sees this many bytes.
+fn sees(ctx: &Ctx, host: &Busy, bytes: u64) -> Result<(), Failure> {
+    ctx.wait_for("the host to see the new size", scene::PATIENCE, || Ok(size(&host.device)? == bytes))
+}
+
 fn hosts_at_work_do_not_notice(ctx: &mut Ctx) -> Result<(), Failure> {
     let (tree, spec, file, hosts) = at_work(ctx)?;
     let mark = ctx.kernel_log_mark()?;
@@ -210,17 +216,29 @@ fn hosts_at_work_do_not_notice(ctx: &mut Ctx) -> Result<(), Failure> {
     // A disk that grows.
     ensure_eq!(size(&hosts[0].device)?, BEFORE, "the size before");
     File::options().write(true).open(&file)?.set_len(2 * BEFORE)?;
-    tree.write(&RelPath::new(format!("subsystems/{ONE}/namespaces/1/revalidate_size"))?, b"1")?;
-    ctx.wait_for("the host to see the new size", scene::PATIENCE, || {
-        Ok(size(&hosts[0].device)? == 2 * BEFORE)
-    })?;
+    let told = ctx.run("target", ["resize", "-n", ONE])?;
+    let bytes = format!("{}, {} bytes\n", file.display(), 2 * BEFORE);
+    ensure_eq!(told.stdout, format!("hosts are told the size of namespace 1: {bytes}"), "what it says");
+    sees(ctx, &hosts[0], 2 * BEFORE)?;
     unnoticed(ctx, "the disk grows")?;
+    // Again, and this time as the last step of a plan. The disk that has not grown is looked at too.
+    File::options().write(true).open(&file)?.set_len(3 * BEFORE)?;
+    let refresh = plan(&tree, &spec, &Policy::default().sizes(Sizes::Refresh))?;
+    ensure!(refresh.steps().iter().all(|step| step.phase() == Phase::RefreshSize), "{refresh}");
+    ensure_eq!((refresh.len(), refresh.disruptions().len()), (2, 0), "steps, and what they do to hosts");
+    let other = size(&hosts[1].device)?;
+    let wanted = ctx.scratch().join("wanted.toml");
+    config::write(&wanted, &config::to_text(&spec, config::Format::Toml))?;
+    ctx.run("target", ["apply", "--resize", &wanted.display().to_string()])?;
+    sees(ctx, &hosts[0], 3 * BEFORE)?;
+    ensure_eq!(size(&hosts[1].device)?, other, "the size of the other disk");
+    unnoticed(ctx, "the disk grows again")?;
     let mut blocks = 0;
     for host in hosts {
         blocks += host.end()?;
     }
     ctx.note(&format!(
-        "{count} changes and a resize while {blocks} blocks were written and read; longest pause {longest:?}"
+        "{count} changes and two resizes while {blocks} blocks were written and read; longest pause {longest:?}"
     ));
     scene::clear_target()
 }

@@ -1,13 +1,18 @@
 //! Large targets: time and system calls grow with the number of namespaces, and no faster; and how nvmetcli does on the same tree.
 
+use std::collections::BTreeMap;
+use std::fs;
 use std::path::Path;
+use std::thread;
 use std::time::{Duration, Instant};
+
+use nix::unistd::gettid;
 
 use nvmet_configfs::file::{self, Format};
 use nvmet_configfs::nvmetcli::Document;
 use nvmet_configfs::{
-    FakeKernel, FakeTree, Instrumented, OsTree, PortId, PortSpec, SubsystemSpec, TargetSpec, Value, clear,
-    observe, reconcile,
+    FakeKernel, FakeTree, Instrumented, OsTree, PortId, PortSpec, RelPath, SubsystemSpec, TargetSpec, Tree,
+    Value, clear, observe, reconcile,
 };
 
 use super::{model, scene, states};
@@ -18,6 +23,7 @@ use crate::{ensure, ensure_eq};
 pub const CASES: &[Case] = &[
     Case::new("configfs_scale::system_calls_of_a_namespace", system_calls_of_a_namespace),
     Case::new("configfs_scale::a_thousand_namespaces", a_thousand_namespaces),
+    Case::new("configfs_scale::what_removing_waits_for", what_removing_waits_for),
     Case::on_request(
         "configfs_scale::sixteen_times_a_thousand_namespaces",
         sixteen_times_a_thousand_namespaces,
@@ -111,16 +117,15 @@ fn saved(kernel: FakeKernel, spec: &TargetSpec) -> Result<Value, Failure> {
     Ok(Document::from_observed(&observe(&tree)?).document.to_json())
 }
 
-fn a_thousand_namespaces(ctx: &mut Ctx) -> Result<(), Failure> {
+/// How long nvmetcli and we take for the same tree.
+fn beside_nvmetcli(ctx: &mut Ctx, subsystems: u32) -> Result<String, Failure> {
     const NAMESPACES: u32 = 1024;
-    scene::load(ctx)?;
-    ctx.ram_disk(0)?;
     let tree = OsTree::open_default()?;
-    let file = ctx.scratch().join("thousand.json");
-    file::write(&file, &saved(model::kernel(ctx)?, &target(1, NAMESPACES)?)?)?;
+    let file = ctx.scratch().join("many.json");
+    file::write(&file, &saved(model::kernel(ctx)?, &target(subsystems, NAMESPACES)?)?)?;
     let file = file.display().to_string();
     let (_, restored) = timed(|| ctx.run("target", ["restore", &file]))?;
-    ensure_eq!(namespaces(&tree)?, NAMESPACES as usize, "namespaces");
+    ensure_eq!(namespaces(&tree)?, (subsystems * NAMESPACES) as usize, "namespaces");
     let whole = states::whole()?;
     let (said, again) = timed(|| ctx.run("target", ["restore", &file]))?;
     ensure_eq!(said.stdout, "nothing to do\n", "the second time");
@@ -129,12 +134,93 @@ fn a_thousand_namespaces(ctx: &mut Ctx) -> Result<(), Failure> {
     let (_, theirs) = timed(|| ctx.run("nvmetcli", ["restore", &file]))?;
     states::ensure_same(&states::whole()?, &whole, "the tree after nvmetcli's restore")?;
     let (_, their_save) = timed(|| ctx.run("nvmetcli", ["save", &file]))?;
-    ctx.note(&format!(
-        "{NAMESPACES} namespaces: restore {restored:.1?}, again {again:.1?}, save {saved:.1?}, clear {cleared:.1?}; nvmetcli: \
-         restore {theirs:.1?}, save {their_save:.1?}: {:.1} and {:.1} times ours",
+    let (_, their_clear) = timed(|| ctx.run("nvmetcli", ["clear"]))?;
+    ensure_eq!(namespaces(&tree)?, 0, "namespaces after nvmetcli's clear");
+    Ok(format!(
+        "{} namespaces: restore {restored:.1?}, again {again:.1?}, save {saved:.1?}, clear {cleared:.1?}; nvmetcli: restore {theirs:.1?}, \
+         save {their_save:.1?}, clear {their_clear:.1?}: {:.1}, {:.1} and {:.1} times ours",
+        subsystems * NAMESPACES,
         theirs.as_secs_f64() / restored.as_secs_f64(),
-        their_save.as_secs_f64() / saved.as_secs_f64()
+        their_save.as_secs_f64() / saved.as_secs_f64(),
+        their_clear.as_secs_f64() / cleared.as_secs_f64()
+    ))
+}
+
+fn a_thousand_namespaces(ctx: &mut Ctx) -> Result<(), Failure> {
+    scene::load(ctx)?;
+    ctx.ram_disk(0)?;
+    let figures = beside_nvmetcli(ctx, 1)?;
+    ctx.note(&figures);
+    Ok(clear(&OsTree::open_default()?).map(drop)?)
+}
+
+/// Milliseconds that each of some calls took.
+fn each_takes(
+    numbers: std::ops::Range<u32>,
+    call: impl Fn(&RelPath) -> Result<(), Failure>,
+) -> Result<f64, Failure> {
+    let (begun, count) = (Instant::now(), numbers.len());
+    for n in numbers {
+        call(&RelPath::new(format!("subsystems/nqn.2024-05.org.example:s0/namespaces/{n}"))?)?;
+    }
+    Ok(begun.elapsed().as_secs_f64() * 1000.0 / count as f64)
+}
+
+/// Nearly all of the time that it takes to remove namespaces passes inside the kernel: each waits by itself until no processor can
+/// see it any more, whoever removes it, and whether or not a port exports it.
+fn what_removing_waits_for(ctx: &mut Ctx) -> Result<(), Failure> {
+    const BATCH: u32 = 32;
+    scene::load(ctx)?;
+    ctx.ram_disk(0)?;
+    let tree = OsTree::open_default()?;
+    reconcile(&tree, &target(1, 5 * BATCH + 1)?, &states::exactly())?;
+    let batch = |n: u32| 1 + n * BATCH..1 + (n + 1) * BATCH;
+    let remove = |path: &RelPath| Ok(tree.rmdir(path)?);
+    let exported = each_takes(batch(0), remove)?;
+    let disable =
+        each_takes(batch(1), |path| Ok(tree.write(&RelPath::new(format!("{path}/enable"))?, b"0")?))?;
+    let disabled = each_takes(batch(1), remove)?;
+    // Where a thread that removes some is, looked at again and again.
+    let mut places: BTreeMap<String, usize> = BTreeMap::new();
+    thread::scope(|scope| -> Result<(), Failure> {
+        let (at, thread) = std::sync::mpsc::channel();
+        let tree = &tree;
+        let removing = scope.spawn(move || {
+            let _ = at.send(gettid());
+            each_takes(batch(2), |path| Ok(tree.rmdir(path)?))
+        });
+        let stack = format!("/proc/self/task/{}/stack", thread.recv()?);
+        while !removing.is_finished() {
+            let frames = fs::read_to_string(&stack).unwrap_or_default();
+            let inside = frames.lines().any(|line| line.contains("nvmet_ns_disable"));
+            let frame = ["synchronize_rcu", "wait_for_completion"].into_iter().find(|f| frames.contains(f));
+            let place = match (inside, frame) {
+                (true, Some(frame)) => format!("nvmet_ns_disable in {frame}"),
+                (true, None) => "nvmet_ns_disable elsewhere".to_owned(),
+                (false, _) => "elsewhere".to_owned(),
+            };
+            *places.entry(place).or_default() += 1;
+            thread::sleep(Duration::from_millis(1));
+        }
+        removing.join().map_err(|_| Failure::new("the thread panicked"))?.map(drop)
+    })?;
+    let port = RelPath::new("ports/1/subsystems/nqn.2024-05.org.example:s0")?;
+    tree.unlink(&port)?;
+    let unexported = each_takes(batch(3), remove)?;
+    let expedited = {
+        fs::write("/sys/kernel/rcu_expedited", "1")?;
+        let took = each_takes(batch(4), remove);
+        fs::write("/sys/kernel/rcu_expedited", "0")?;
+        took?
+    };
+    ctx.note(&format!(
+        "milliseconds a namespace: enabled and exported {exported:.1}; enable = 0 {disable:.1}, then remove {disabled:.1}; enabled, \
+         not exported {unexported:.1}; the same with rcu_expedited {expedited:.1}"
     ));
+    ctx.note(&format!("a thread that removes exported ones was seen in: {places:?}"));
+    let waiting: usize =
+        places.iter().filter(|(place, _)| place.starts_with("nvmet_ns_disable in")).map(|(_, n)| n).sum();
+    ensure!(waiting > 0, "never seen waiting inside the kernel: {places:?}");
     Ok(clear(&tree).map(drop)?)
 }
 
@@ -147,7 +233,7 @@ fn sixteen_times_a_thousand_namespaces(ctx: &mut Ctx) -> Result<(), Failure> {
     ctx.ram_disk(0)?;
     let tree = Instrumented::new(OsTree::open_default()?);
     let mut each = Vec::new();
-    for subsystems in [1, 2, 4, 8, 16] {
+    for subsystems in [1, 4, 16] {
         let spec = target(subsystems, 1024)?;
         let before = (tree.mutations(), tree.reads());
         let (_, took) = timed(|| Ok(reconcile(&tree, &spec, &states::exactly())?))?;
@@ -169,5 +255,7 @@ fn sixteen_times_a_thousand_namespaces(ctx: &mut Ctx) -> Result<(), Failure> {
         last.0 <= first.0 + 0.01 && last.1 <= first.1 + 0.01,
         "calls grow faster than namespaces: {first:?} {last:?}"
     );
+    let figures = beside_nvmetcli(ctx, 4)?;
+    ctx.note(&figures);
     Ok(())
 }

@@ -23,7 +23,7 @@ use super::{Case, Ctx, Runs};
 /// The longest that one case may take, also on an overloaded machine that emulates the guest.
 const CASE_LIMIT: Duration = Duration::from_secs(240);
 /// The same for one that is known to take long.
-const LONG_CASE_LIMIT: Duration = Duration::from_secs(1000);
+const LONG_CASE_LIMIT: Duration = Duration::from_secs(1700);
 
 fn limit(runs: Runs) -> Duration {
     match runs {
