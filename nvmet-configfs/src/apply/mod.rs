@@ -48,6 +48,11 @@ impl Applied {
 /// An empty plan neither writes nor reads. Removing a namespace or port and taking one offline wait inside the kernel for
 /// outstanding I/O, without a time-out.
 ///
+/// | step | takes |
+/// |---|---|
+/// | removing or disabling a namespace that is enabled | 16 ms each on kernels with a timer of 250 Hz (Debian's), even without any I/O and whether or not it is exported: the kernel waits until no processor can see it any more (`core.c:nvmet_ns_disable`, `synchronize_rcu`), one namespace after the other, for every tool alike |
+/// | all else | a tenth of a millisecond or less, apart from what a device or transport does when it is opened |
+///
 /// The calling process matters: devices are opened in its mount namespace, ports listen in its network namespace.
 ///
 /// # Errors

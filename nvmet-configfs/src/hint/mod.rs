@@ -1,7 +1,7 @@
 //! What the kernel's error numbers mean here, and what to do: one table.
 //!
-//! nvmet answers most mistakes with `EINVAL` and says the reason, if at all, only in the kernel log. Each row is such an answer, given by a
-//! real kernel or read in the function that it names; the test `hints` says for each how it is known.
+//! nvmet answers most mistakes with `EINVAL` and says the reason, if at all, only in the kernel log. Each row is such an answer, given by a real
+//! kernel: a recorded one, or one that a case of the suite provokes; the test `hints` says for each which.
 
 mod table;
 

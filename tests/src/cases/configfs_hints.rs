@@ -3,9 +3,11 @@
 use std::fs::{self, File};
 use std::path::Path;
 use std::process::Command;
+use std::thread;
 
 use nix::mount::{MsFlags, mount};
 use nix::sys::stat::{Mode, SFlag, makedev, mknod};
+use nix::unistd::{Uid, setfsuid};
 use nvme_examples::vm::Release;
 use nvmet_configfs::{Errno, OsTree, RelPath, Tree, TreeError, clear};
 
@@ -23,6 +25,9 @@ pub const CASES: &[Case] = &[
     ),
     Case::new("configfs_hints::the_target_goes_away", the_target_goes_away),
     Case::new("configfs_hints::a_port_number_that_needs_a_capability", a_port_number_that_needs_a_capability),
+    Case::new("configfs_hints::without_being_root", without_being_root),
+    Case::new("configfs_hints::a_kernel_without_ipv6", a_kernel_without_ipv6)
+        .on_a_kernel_with("ipv6.disable=1"),
 ];
 
 const S: &str = "subsystems/s";
@@ -255,5 +260,49 @@ fn a_port_number_that_needs_a_capability(ctx: &mut Ctx) -> Result<(), Failure> {
     ensure!(ran.stderr.contains("CAP_NET_BIND_SERVICE"), "{}", ran.stderr);
     ensure_eq!(ctx.nvmet_dump()?, before, "the tree");
     ctx.run("target", ["apply", &*file])?;
+    Ok(clear(&tree).map(drop)?)
+}
+
+fn without_being_root(ctx: &mut Ctx) -> Result<(), Failure> {
+    let tree = begin(ctx)?;
+    tree.symlink(&path("subsystems/s/allowed_hosts/h")?, &path("hosts/h")?)?;
+    tree.mkdir(&path("hosts/i")?)?;
+    let before = ctx.nvmet_dump()?;
+    let refused_all = || -> Result<(), Failure> {
+        let store = |at: &str| -> Result<_, Failure> { Ok(tree.write(&path(at)?, b"1")) };
+        refused(tree.mkdir(&path("hosts/x")?), Errno::EACCES, "only root")?;
+        refused(tree.rmdir(&path("hosts/i")?), Errno::EACCES, "only root")?;
+        let permission = path("subsystems/s/allowed_hosts/i")?;
+        refused(tree.symlink(&permission, &path("hosts/i")?), Errno::EACCES, "only root")?;
+        refused(tree.unlink(&path("subsystems/s/allowed_hosts/h")?), Errno::EACCES, "only root")?;
+        refused(store(&format!("{S}/attr_model"))?, Errno::EACCES, "only root")?;
+        // What another answer of the same number would be is said first here.
+        let export = path("ports/1/subsystems/s")?;
+        refused(tree.symlink(&export, &path(S)?), Errno::EACCES, "or this process is not root")?;
+        for attribute in ["ports/1/addr_traddr", "subsystems/s/namespaces/1/enable"] {
+            refused(store(attribute)?, Errno::EACCES, "or this process is not root")?;
+        }
+        Ok(())
+    };
+    // The user whom the file system asks about belongs to the thread.
+    thread::scope(|scope| {
+        let unprivileged = scope.spawn(|| {
+            setfsuid(Uid::from_raw(65534));
+            refused_all()
+        });
+        unprivileged.join().map_err(|_| Failure::new("the thread panicked"))?
+    })?;
+    ensure_eq!(ctx.nvmet_dump()?, before, "the tree");
+    Ok(clear(&tree).map(drop)?)
+}
+
+fn a_kernel_without_ipv6(ctx: &mut Ctx) -> Result<(), Failure> {
+    let tree = begin(ctx)?;
+    write(&tree, "ports/2/addr_adrfam", "ipv6")?;
+    write(&tree, "ports/2/addr_traddr", "::1")?;
+    let refusal = tree.symlink(&path("ports/2/subsystems/s")?, &path(S)?);
+    refused(refusal, Errno::EAFNOSUPPORT, "has no IPv6, or it is switched off")?;
+    // IPv4 is as it was.
+    tree.symlink(&path("ports/1/subsystems/s")?, &path(S)?)?;
     Ok(clear(&tree).map(drop)?)
 }

@@ -154,6 +154,11 @@ fn a_thousand_namespaces(ctx: &mut Ctx) -> Result<(), Failure> {
     Ok(clear(&OsTree::open_default()?).map(drop)?)
 }
 
+/// Where a namespace of such a target is.
+fn namespace(subsystem: u32, n: u32) -> Result<RelPath, Failure> {
+    Ok(RelPath::new(format!("subsystems/nqn.2024-05.org.example:s{subsystem}/namespaces/{n}"))?)
+}
+
 /// Milliseconds that each of some calls took.
 fn each_takes(
     numbers: std::ops::Range<u32>,
@@ -161,9 +166,24 @@ fn each_takes(
 ) -> Result<f64, Failure> {
     let (begun, count) = (Instant::now(), numbers.len());
     for n in numbers {
-        call(&RelPath::new(format!("subsystems/nqn.2024-05.org.example:s0/namespaces/{n}"))?)?;
+        call(&namespace(0, n)?)?;
     }
     Ok(begun.elapsed().as_secs_f64() * 1000.0 / count as f64)
+}
+
+/// Milliseconds a namespace when one thread for each subsystem removes all of its.
+fn side_by_side(tree: &OsTree, subsystems: u32, namespaces: u32) -> Result<f64, Failure> {
+    let begun = Instant::now();
+    thread::scope(|scope| {
+        let remove = |subsystem| {
+            scope.spawn(move || -> Result<(), Failure> {
+                (1..=namespaces).try_for_each(|n| Ok(tree.rmdir(&namespace(subsystem, n)?)?))
+            })
+        };
+        let threads: Vec<_> = (0..subsystems).map(remove).collect();
+        threads.into_iter().try_for_each(|t| t.join().map_err(|_| Failure::new("a thread panicked"))?)
+    })?;
+    Ok(begun.elapsed().as_secs_f64() * 1000.0 / f64::from(subsystems * namespaces))
 }
 
 /// Nearly all of the time that it takes to remove namespaces passes inside the kernel: each waits by itself until no processor can
@@ -217,6 +237,8 @@ fn what_removing_waits_for(ctx: &mut Ctx) -> Result<(), Failure> {
         "milliseconds a namespace: enabled and exported {exported:.1}; enable = 0 {disable:.1}, then remove {disabled:.1}; enabled, \
          not exported {unexported:.1}; the same with rcu_expedited {expedited:.1}"
     ));
+    reconcile(&tree, &target(4, BATCH)?, &states::exactly())?;
+    ctx.note(&format!("a thread for each of four subsystems: {:.1}", side_by_side(&tree, 4, BATCH)?));
     ctx.note(&format!("a thread that removes exported ones was seen in: {places:?}"));
     let waiting: usize =
         places.iter().filter(|(place, _)| place.starts_with("nvmet_ns_disable in")).map(|(_, n)| n).sum();

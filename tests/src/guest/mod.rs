@@ -36,6 +36,8 @@ pub struct Case {
     pub body: fn(&mut Ctx) -> Result<(), Failure>,
     /// When it runs.
     pub runs: Runs,
+    /// A word that the kernel's command line must have: the case runs in a guest that was started with it.
+    pub parameter: Option<&'static str>,
 }
 
 /// When a case runs.
@@ -50,12 +52,22 @@ pub enum Runs {
 impl Case {
     /// A case.
     pub const fn new(name: &'static str, body: fn(&mut Ctx) -> Result<(), Failure>) -> Self {
-        Self { name, body, runs: Runs::Always }
+        Self { name, body, runs: Runs::Always, parameter: None }
     }
 
     /// A case that takes minutes: see [`Runs::OnRequest`].
     pub const fn on_request(name: &'static str, body: fn(&mut Ctx) -> Result<(), Failure>) -> Self {
-        Self { name, body, runs: Runs::OnRequest }
+        Self { name, body, runs: Runs::OnRequest, parameter: None }
+    }
+
+    /// The same on a kernel that was started with a parameter, which makes for a guest of its own.
+    pub const fn on_a_kernel_with(self, parameter: &'static str) -> Self {
+        Self { parameter: Some(parameter), ..self }
+    }
+
+    /// Whether this is a kernel for it, by the kernel's command line.
+    pub fn fits(&self, command_line: &str) -> bool {
+        self.parameter.is_none_or(|parameter| command_line.split_whitespace().any(|word| word == parameter))
     }
 
     /// Whether it is to run when cases with these parts of names are asked for; all when there are none.
@@ -70,6 +82,15 @@ impl Case {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_case_that_needs_a_parameter_runs_only_on_kernels_with_it() {
+        let (any, without) = (Case::new("a::b", |_| Ok(())), Case::new("a::c", |_| Ok(())));
+        let without = without.on_a_kernel_with("ipv6.disable=1");
+        let fits = |line| (any.fits(line), without.fits(line));
+        assert_eq!(fits("quiet ipv6.disable=10"), (true, false));
+        assert_eq!(fits("quiet ipv6.disable=1 x"), (true, true));
+    }
 
     #[test]
     fn long_cases_run_only_by_their_whole_name() {

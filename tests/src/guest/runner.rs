@@ -45,7 +45,8 @@ pub fn run(system: &mut System, cases: &[Case]) -> Result<i32, Failure> {
         }
     }));
     let release = check_kernel(system)?;
-    let cases: Vec<Case> = cases.iter().filter(|case| case.is_wanted(&system.args)).copied().collect();
+    let runs = |case: &&Case| case.is_wanted(&system.args) && case.fits(&system.command_line);
+    let cases: Vec<Case> = cases.iter().filter(runs).copied().collect();
     if cases.is_empty() {
         return Err(Failure::new(format!("no case has {:?} in its name", system.args)));
     }

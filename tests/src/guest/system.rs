@@ -26,6 +26,8 @@ pub struct System {
     pub uname: String,
     /// What [`KERNEL_PARAMETER`] says.
     pub wanted: String,
+    /// The kernel's command line.
+    pub command_line: String,
     /// The program's arguments.
     pub args: Vec<String>,
 }
@@ -50,7 +52,7 @@ impl System {
         let uname = fs::read_to_string("/proc/sys/kernel/osrelease")?.trim().to_owned();
         let args = fs::read_to_string(ARGUMENTS_PATH)?;
         let args = args.split_terminator('\0').map(str::to_owned).collect();
-        let mut system = Self { port, token, uname, wanted, args };
+        let mut system = Self { port, token, uname, wanted, command_line: line, args };
         let start = system.token.start(&system.uname);
         system.say(&start)?;
         Ok(system)
@@ -76,6 +78,7 @@ impl System {
             token: self.token.clone(),
             uname: self.uname.clone(),
             wanted: self.wanted.clone(),
+            command_line: self.command_line.clone(),
             args: self.args.clone(),
         })
     }

@@ -15,6 +15,8 @@ use nvme_examples::vm::{cache, foreign};
 use super::guests::{self, Programs};
 use super::nvmetcli::Nvmetcli;
 use super::steps::StepError;
+use crate::cases;
+use crate::guest::Case;
 use crate::guest::system::KERNEL_PARAMETER;
 
 /// The longest a guest may take for all its cases.
@@ -65,6 +67,18 @@ impl Ran {
     fn none(release: Release, why: StepError) -> Self {
         let (kernel, took) = (release.to_string(), Duration::ZERO);
         Self { release, kernel, passed: 0, failed: 1, took, trouble: Some(why.to_string()) }
+    }
+
+    /// Two guests with the same kernel, as one.
+    fn and(self, other: Self) -> Self {
+        let trouble = [self.trouble, other.trouble].into_iter().flatten().collect::<Vec<_>>().join("\n");
+        Self {
+            passed: self.passed + other.passed,
+            failed: self.failed + other.failed,
+            took: self.took + other.took,
+            trouble: (!trouble.is_empty()).then_some(trouble),
+            ..self
+        }
     }
 }
 
@@ -146,13 +160,54 @@ pub(crate) fn run(options: &Options) -> Result<Summary, StepError> {
     Ok(summary)
 }
 
+/// A guest that cases run in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Boot {
+    /// Parts of the names of its cases.
+    filter: Vec<String>,
+    /// What its kernel is started with.
+    parameter: Option<&'static str>,
+}
+
+/// The guests that the wanted cases need: one for most, and one for each parameter that some need.
+fn boots(filter: &[String]) -> Vec<Boot> {
+    let wanted: Vec<Case> = cases::all().into_iter().filter(|case| case.is_wanted(filter)).collect();
+    let mut boots: Vec<Boot> = Vec::new();
+    for case in wanted.iter().filter(|case| case.parameter.is_some()) {
+        match boots.iter_mut().find(|boot| boot.parameter == case.parameter) {
+            Some(boot) => boot.filter.push(case.name.to_owned()),
+            None => boots.push(Boot { filter: vec![case.name.to_owned()], parameter: case.parameter }),
+        }
+    }
+    // A filter that fits nothing is refused by the guest.
+    if boots.is_empty() || wanted.iter().any(|case| case.parameter.is_none()) {
+        boots.insert(0, Boot { filter: filter.to_vec(), parameter: None });
+    }
+    boots
+}
+
 fn one(release: Release, programs: &Programs, nvmetcli: Option<&Nvmetcli>, options: &Options) -> Ran {
+    let run = |boot: &Boot| in_guest(release, boot, programs, nvmetcli, options);
+    let ran = boots(&options.filter).iter().map(run).reduce(Ran::and);
+    ran.unwrap_or_else(|| Ran::none(release, StepError::new("no guest is needed".to_owned())))
+}
+
+fn in_guest(
+    release: Release,
+    boot: &Boot,
+    programs: &Programs,
+    nvmetcli: Option<&Nvmetcli>,
+    options: &Options,
+) -> Ran {
     let mut guest = Guest::new(release, &programs.guest)
         .init(Init::Program)
-        .args(options.filter.iter().map(String::as_str))
+        .args(boot.filter.iter().map(String::as_str))
         .parameter(format!("{KERNEL_PARAMETER}={release}"))
         .memory_mib(GUEST_MEMORY_MIB)
         .deadline(DEADLINE);
+    if let Some(parameter) = boot.parameter {
+        guest = guest.parameter(parameter);
+    }
     for (name, path) in &programs.examples {
         guest = guest.file(format!("/bin/{name}"), path);
     }
@@ -291,6 +346,35 @@ mod tests {
         assert_eq!(tally, Tally { passed: 1, failed: 2, total: None });
         tally.read("1 passed, 2 failed");
         assert_eq!(tally.total, Some((1, 2)));
+    }
+
+    #[test]
+    fn cases_that_need_a_parameter_have_a_guest_of_their_own() {
+        let case = cases::all().into_iter().find(|case| case.parameter.is_some()).unwrap();
+        let own = Boot { filter: vec![case.name.to_owned()], parameter: case.parameter };
+        assert_eq!(boots(&own.filter), [own.clone()]);
+        let main = |filter: &[String]| Boot { filter: filter.to_vec(), parameter: None };
+        assert_eq!(boots(&[]), [main(&[]), own.clone()]);
+        let (topic, _) = case.name.split_once("::").unwrap();
+        assert_eq!(boots(&[topic.to_owned()]), [main(&[topic.to_owned()]), own]);
+        assert_eq!(boots(&["smoke::".to_owned()]), [main(&["smoke::".to_owned()])]);
+        let nothing = ["no such case".to_owned()];
+        assert_eq!(boots(&nothing), [main(&nothing)]);
+    }
+
+    #[test]
+    fn two_guests_count_as_one() {
+        let ran = |passed, failed, trouble: Option<&str>| Ran {
+            release: Release::V6_1,
+            kernel: "6.1.0".into(),
+            passed,
+            failed,
+            took: Duration::from_secs(1),
+            trouble: trouble.map(str::to_owned),
+        };
+        let both = ran(3, 0, None).and(ran(1, 1, Some("why")));
+        assert_eq!((both.passed, both.failed, both.took.as_secs()), (4, 1, 2));
+        assert_eq!(both.trouble.as_deref(), Some("why"));
     }
 
     #[test]
