@@ -50,7 +50,7 @@ impl Applied {
 ///
 /// | step | takes |
 /// |---|---|
-/// | removing or disabling a namespace that is enabled | 16 ms each on kernels with a timer of 250 Hz (Debian's), even without any I/O and whether or not it is exported: the kernel waits until no processor can see it any more (`core.c:nvmet_ns_disable`, `synchronize_rcu`), one namespace after the other, for every tool alike |
+/// | removing or disabling a namespace that is enabled | 16 ms each on kernels with a timer of 250 Hz (Debian's), even without any I/O and whether or not it is exported: the kernel waits until no processor can see it any more (`core.c:nvmet_ns_disable`, `synchronize_rcu`), for every tool alike. Threads that remove namespaces of different subsystems wait at the same time; a plan does one step after the other |
 /// | all else | a tenth of a millisecond or less, apart from what a device or transport does when it is opened |
 ///
 /// The calling process matters: devices are opened in its mount namespace, ports listen in its network namespace.
