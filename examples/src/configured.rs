@@ -29,7 +29,11 @@ pub fn load(named: Option<&Path>) -> Result<Config, BoxError> {
         let text = match &config.files[..] {
             [] => "no address was given, and there is no configuration: neither /etc/nvme/nvme-fabrics.conf nor config.json nor discovery.conf"
                 .to_owned(),
-            files => format!("{} wants no connection", files.iter().map(|f| f.display().to_string()).collect::<Vec<_>>().join(", ")),
+            files => {
+                let files = files.iter().map(|f| f.display().to_string()).collect::<Vec<_>>().join(", ");
+                let asked = if named.is_none() { "no address was given (-a), and " } else { "" };
+                format!("{asked}{files} wants no connection")
+            }
         };
         return Err(cli::failure(text));
     }

@@ -94,22 +94,50 @@ impl Disk {
         Ok(Self { path: path.to_owned(), file, size, logical, caching, engine })
     }
 
+    /// Whether a file is made where nothing has this path: not among the devices, where it would be memory in place of a disk whose name was
+    /// mistyped.
+    pub fn may_create(path: &Path) -> bool {
+        let folder = match path.parent() {
+            Some(folder) if folder.as_os_str().is_empty() => Path::new("."),
+            Some(folder) => folder,
+            None => return false,
+        };
+        let is_device = folder.canonicalize().is_ok_and(|folder| folder.starts_with("/dev"));
+        let is_memory = path.starts_with("/dev/shm");
+        !path.exists() && folder.is_dir() && (!is_device || is_memory)
+    }
+
     /// Makes a file of that size and fills it, so that reads reach the disk instead of holes.
     ///
     /// # Errors
-    /// [`BenchError::Fill`]; an existing file is not touched.
-    pub fn create(path: &Path, size: u64) -> Result<(), BenchError> {
+    /// [`BenchError::Fill`]; an existing file is not touched, and nothing is left of a new one. [`BenchError::Interrupted`] when `go_on` says no,
+    /// likewise.
+    pub fn create(path: &Path, size: u64, mut go_on: impl FnMut() -> bool) -> Result<(), BenchError> {
         let fill = |source| BenchError::Fill { path: path.to_owned(), size, source };
         let mut file = OpenOptions::new().write(true).create_new(true).open(path).map_err(fill)?;
+        let made = Self::fill(&mut file, size, &mut go_on);
+        if !matches!(made, Ok(true)) {
+            // The reason why it is not whole is what counts.
+            let _ = std::fs::remove_file(path);
+        }
+        if made.map_err(fill)? { Ok(()) } else { Err(BenchError::Interrupted) }
+    }
+
+    /// Whether all was written.
+    fn fill(file: &mut File, size: u64, go_on: &mut impl FnMut() -> bool) -> io::Result<bool> {
         let (mut chunk, mut left) = (vec![0; 1 << 20], size);
         let mut random = fastrand::Rng::with_seed(size);
         while left > 0 {
+            if !go_on() {
+                return Ok(false);
+            }
             let now = usize::try_from(left).map_or(chunk.len(), |left| left.min(chunk.len()));
             random.fill(&mut chunk[..now]);
-            file.write_all(&chunk[..now]).map_err(fill)?;
+            file.write_all(&chunk[..now])?;
             left -= now as u64;
         }
-        file.sync_all().map_err(fill)
+        file.sync_all()?;
+        Ok(true)
     }
 
     /// Does I/O in this way instead.
@@ -213,12 +241,31 @@ mod tests {
     fn a_file_with_data_is_written_only_when_that_was_said() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("disk");
-        Disk::create(&path, 1 << 20).unwrap();
+        Disk::create(&path, 1 << 20, || true).unwrap();
         open(&path, Pattern::RandRead, Content::Keep).unwrap();
         let error = open(&path, Pattern::RandRw, Content::Keep).unwrap_err();
         assert!(matches!(&error, BenchError::NotBlank(p) if *p == path.display().to_string()), "{error}");
         assert_eq!(open(&path, Pattern::RandRw, Content::Overwrite).unwrap().size(), 1 << 20);
-        assert!(matches!(Disk::create(&path, 1), Err(BenchError::Fill { .. })), "it exists");
+        assert!(matches!(Disk::create(&path, 1, || true), Err(BenchError::Fill { .. })), "it exists");
+        assert!(path.exists());
+    }
+
+    #[test]
+    fn a_file_is_made_whole_or_not_at_all_and_never_among_devices() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("disk");
+        assert!(Disk::may_create(&path) && Disk::may_create(Path::new("disk-that-is-not-there")));
+        let mut chunks = 0;
+        let stopped = Disk::create(&path, 4 << 20, || {
+            chunks += 1;
+            chunks < 3
+        });
+        assert!(matches!(stopped, Err(BenchError::Interrupted)));
+        assert!(!path.exists());
+        for device in ["/dev/nvme99n1", "/dev/disk/../nvme99n1", "/nowhere/at/all", "/"] {
+            assert!(!Disk::may_create(Path::new(device)), "{device}");
+        }
+        assert!(!Disk::may_create(dir.path()));
     }
 
     #[test]

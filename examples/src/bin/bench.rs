@@ -161,10 +161,9 @@ fn content(args: &Args) -> Content {
 fn on_disk(args: &Args, path: &Path, job: &Job, stop: &Cancel) -> Result<Report, BenchError> {
     let caching = if args.buffered { Caching::PageCache } else { Caching::Direct };
     let mut content = content(args);
-    if !path.exists() && path.parent().is_some_and(|parent| parent.as_os_str().is_empty() || parent.is_dir())
-    {
+    if Disk::may_create(path) {
         let spinner = cli::spinner(format!("making {} of {}", path.display(), size::show(args.size)));
-        let made = Disk::create(path, args.size);
+        let made = Disk::create(path, args.size, || !stop.is_cancelled());
         spinner.finish_and_clear();
         made?;
         content = Content::Overwrite;

@@ -49,8 +49,13 @@ pub enum DeviceError {
     #[error(transparent)]
     File(#[from] FileError),
     /// The memory.
-    #[error(transparent)]
-    Memory(#[from] MemoryError),
+    #[error("mem:{size} cannot be a disk")]
+    Memory {
+        /// Its size, as it was asked for, in bytes.
+        size: u64,
+        /// Why.
+        source: MemoryError,
+    },
 }
 
 /// How a file is read and written.
@@ -86,7 +91,10 @@ impl Devices {
             return Ok(Arc::clone(open));
         }
         let backend: Arc<dyn Backend> = match device {
-            Device::Memory(bytes) => Arc::new(Memory::new(*bytes)?),
+            Device::Memory(size) => {
+                let memory = Memory::new(*size);
+                Arc::new(memory.map_err(|source| DeviceError::Memory { size: *size, source })?)
+            }
             Device::File(path) => {
                 let direct = match caching {
                     Caching::Direct => DirectIo::Try,
