@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use nvme_fabrics::target::backend::Backend;
 use nvme_proto::digest::Digests;
+use ours::Way;
 use table::{Budget, Row, Table};
 
 /// Data of a small read, and of a large one.
@@ -35,8 +36,10 @@ fn main() -> ExitCode {
         let depth = depth.parse().expect("a depth");
         let reads = reads.parse().expect("a number");
         let len = rest.first().map_or(SMALL, |len| len.parse().expect("a length"));
+        let digests = if rest.get(1).is_some() { Digests::BOTH } else { Digests::NONE };
         match flag.as_str() {
-            "--count" => ours::count(&backend, depth, len, reads),
+            "--count" => ours::count(&backend, depth, len, reads, digests, Way::Tasks),
+            "--count-ring" => ours::count(&backend, depth, len, reads, digests, Way::Ring),
             "--count-raw" => raw::count(&disk, depth, len, reads),
             "--count-loop" => raw::count_loop(&disk, depth, len, reads),
             _ => return ExitCode::FAILURE,
@@ -65,13 +68,14 @@ fn main() -> ExitCode {
         table.add(bench.compare(name, "raw, polling ping-pong", 0.85, limit, ours));
     }
     if wanted("B13") {
-        table.add(bench.system_calls("--count", "ours", Budget::AtMost(0.2)));
+        table.add(bench.system_calls("--count", "ours, a task each", Budget::AtMost(0.2)));
+        table.add(bench.system_calls("--count-ring", "ours, a ring", Budget::AtMost(0.2)));
         table.add(bench.system_calls("--count-raw", "raw", Budget::None));
     }
     if wanted("B14") {
         for depth in [1, 8] {
             let limit = || raw::poll_loop(&bench.disk, depth, LARGE);
-            let ours = || ours::one_thread(&bench.backend, depth, LARGE, Digests::NONE);
+            let ours = || ours::one_thread(&bench.backend, depth, LARGE, Digests::NONE, Way::Tasks);
             let name = format!("B14 128 KiB, depth {depth}");
             table.add(bench.compare(name, "raw, poll loop", 0.8, limit, ours));
         }
@@ -85,10 +89,12 @@ fn main() -> ExitCode {
 
 impl Bench {
     fn against_tasks(&self, name: &str, depth: usize, digests: Digests, budget: f64, table: &mut Table) {
-        let limit = || raw::tasks(&self.disk, depth, SMALL);
-        let ours = || ours::one_thread(&self.backend, depth, SMALL, digests);
-        let name = format!("{name} depth {depth}");
-        table.add(self.compare(name, "raw + memory, two tasks", budget, limit, ours));
+        for (way, how) in [(Way::Ring, "a ring"), (Way::Tasks, "a task for each")] {
+            let limit = || raw::tasks(&self.disk, depth, SMALL);
+            let ours = || ours::one_thread(&self.backend, depth, SMALL, digests, way);
+            let name = format!("{name} depth {depth}, {how}");
+            table.add(self.compare(name, "raw + memory, two tasks", budget, limit, ours));
+        }
     }
 
     /// Both in turns; the ratio is the median of the rounds' ratios.

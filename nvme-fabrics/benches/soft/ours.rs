@@ -61,37 +61,104 @@ async fn connect(server: &Server, digests: Digests, busy: BusyPoll) -> (Controll
     (controller, disk)
 }
 
-/// Reads random blocks of `len` bytes, `depth` at a time, until the time has come; how many there were.
-async fn read(disk: &Disk, depth: usize, len: usize, time: Duration) -> u64 {
-    let count = Arc::new(AtomicU64::new(0));
-    let over = Arc::new(AtomicBool::new(false));
-    let mut readers = JoinSet::new();
-    for number in 0..depth {
-        let (disk, count, over) = (disk.clone(), Arc::clone(&count), Arc::clone(&over));
-        readers.spawn(async move {
-            let mut random = fastrand::Rng::with_seed(number as u64);
-            let mut buffer = vec![0; len];
-            while !over.load(Ordering::Relaxed) {
-                let block = random.usize(0..DISK / len) * (len / 512);
-                buffer = disk.read_into(block as u64, buffer).await.expect("a read");
-                count.fetch_add(1, Ordering::Relaxed);
-            }
-        });
+/// How a program asks for many reads at a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Way {
+    /// A task for each, which waits for one read after the other.
+    Tasks,
+    /// One task, which submits them and takes them as they are completed.
+    Ring,
+}
+
+/// What the readers share.
+#[derive(Clone)]
+struct Readers {
+    disk: Disk,
+    len: usize,
+    /// Reads that were begun, and how many may be.
+    begun: Arc<AtomicU64>,
+    most: u64,
+    over: Arc<AtomicBool>,
+}
+
+impl Readers {
+    fn new(disk: &Disk, len: usize, most: u64) -> Self {
+        let (begun, over) = (Arc::default(), Arc::default());
+        Self { disk: disk.clone(), len, begun, most, over }
     }
+
+    /// Whether to begin another read.
+    fn go_on(&self) -> bool {
+        !self.over.load(Ordering::Relaxed) && self.begun.fetch_add(1, Ordering::Relaxed) < self.most
+    }
+
+    /// A random block of the disk.
+    fn block(&self, random: &mut fastrand::Rng) -> u64 {
+        (random.usize(0..DISK / self.len) * (self.len / 512)) as u64
+    }
+
+    fn start(&self, depth: usize, way: Way) -> JoinSet<u64> {
+        let mut tasks = JoinSet::new();
+        match way {
+            Way::Tasks => (0..depth).for_each(|number| drop(tasks.spawn(self.clone().one(number)))),
+            Way::Ring => drop(tasks.spawn(self.clone().ring(depth))),
+        }
+        tasks
+    }
+
+    async fn one(self, number: usize) -> u64 {
+        let mut random = fastrand::Rng::with_seed(number as u64);
+        let mut buffer = vec![0; self.len];
+        let mut count = 0;
+        while self.go_on() {
+            buffer = self.disk.read_into(self.block(&mut random), buffer).await.expect("a read");
+            count += 1;
+        }
+        count
+    }
+
+    async fn ring(self, depth: usize) -> u64 {
+        let mut random = fastrand::Rng::with_seed(7);
+        let mut ring = self.disk.ring(depth);
+        let mut count = 0;
+        for token in 0..depth as u64 {
+            ring.read(token, self.block(&mut random), vec![0; self.len]).expect("room");
+        }
+        while let Some(done) = ring.next().await {
+            done.result.expect("a read");
+            count += 1;
+            if self.go_on() {
+                let buffer = done.buffer.expect("that of the read");
+                ring.read(done.token, self.block(&mut random), buffer).expect("room");
+            }
+        }
+        count
+    }
+}
+
+/// Reads random blocks of `len` bytes, `depth` at a time, until the time has come; how many there were.
+async fn read(disk: &Disk, depth: usize, len: usize, way: Way, time: Duration) -> u64 {
+    let readers = Readers::new(disk, len, u64::MAX);
+    let tasks = readers.start(depth, way);
     tokio::time::sleep(time).await;
-    over.store(true, Ordering::Relaxed);
-    while readers.join_next().await.is_some() {}
-    count.load(Ordering::Relaxed)
+    readers.over.store(true, Ordering::Relaxed);
+    tasks.join_all().await.iter().sum()
 }
 
 /// Reads a second of processor time, both ends on this thread.
-pub(crate) fn one_thread(backend: &Arc<dyn Backend>, depth: usize, len: usize, digests: Digests) -> f64 {
+pub(crate) fn one_thread(
+    backend: &Arc<dyn Backend>,
+    depth: usize,
+    len: usize,
+    digests: Digests,
+    way: Way,
+) -> f64 {
     crate::raw::runtime().block_on(async {
         let server = server(backend, None, BusyPoll::Off).await;
         let (controller, disk) = connect(&server, digests, BusyPoll::Off).await;
-        read(&disk, depth, len, WARM_UP).await;
+        read(&disk, depth, len, way, WARM_UP).await;
         let before = crate::cpu::time();
-        let count = read(&disk, depth, len, SLICE).await;
+        let count = read(&disk, depth, len, way, SLICE).await;
         let rate = count as f64 / (crate::cpu::time() - before).as_secs_f64();
         controller.disconnect().await;
         rate
@@ -103,9 +170,9 @@ pub(crate) fn polling(backend: &Arc<dyn Backend>, len: usize) -> f64 {
     crate::raw::runtime().block_on(async {
         let server = server(backend, Some(1), BusyPoll::Always).await;
         let (controller, disk) = connect(&server, Digests::NONE, BusyPoll::Always).await;
-        read(&disk, 1, len, WARM_UP).await;
+        read(&disk, 1, len, Way::Tasks, WARM_UP).await;
         let before = Instant::now();
-        let count = read(&disk, 1, len, SLICE).await;
+        let count = read(&disk, 1, len, Way::Tasks, SLICE).await;
         let rate = count as f64 / before.elapsed().as_secs_f64();
         controller.disconnect().await;
         rate
@@ -113,23 +180,18 @@ pub(crate) fn polling(backend: &Arc<dyn Backend>, len: usize) -> f64 {
 }
 
 /// So many reads, for whoever counts what they cost.
-pub(crate) fn count(backend: &Arc<dyn Backend>, depth: usize, len: usize, reads: u64) {
+pub(crate) fn count(
+    backend: &Arc<dyn Backend>,
+    depth: usize,
+    len: usize,
+    reads: u64,
+    digests: Digests,
+    way: Way,
+) {
     crate::raw::runtime().block_on(async {
         let server = server(backend, None, BusyPoll::Off).await;
-        let (controller, disk) = connect(&server, Digests::NONE, BusyPoll::Off).await;
-        let mut readers = JoinSet::new();
-        for number in 0..depth {
-            let disk = disk.clone();
-            readers.spawn(async move {
-                let mut random = fastrand::Rng::with_seed(number as u64);
-                let mut buffer = vec![0; len];
-                for _ in 0..reads / depth as u64 {
-                    let block = random.usize(0..DISK / len) * (len / 512);
-                    buffer = disk.read_into(block as u64, buffer).await.expect("a read");
-                }
-            });
-        }
-        while readers.join_next().await.is_some() {}
+        let (controller, disk) = connect(&server, digests, BusyPoll::Off).await;
+        Readers::new(&disk, len, reads).start(depth, way).join_all().await;
         controller.disconnect().await;
     });
 }

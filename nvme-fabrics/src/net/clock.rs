@@ -51,6 +51,13 @@ impl Timer {
         Self::default()
     }
 
+    /// Whether nobody has to look before it fires: it is armed for `deadline` or earlier, that is yet to come, and it wakes `waker`.
+    pub(crate) fn covers(&self, now: Time, deadline: Option<Time>, waker: &Waker) -> bool {
+        let Some(deadline) = deadline else { return true };
+        self.armed.is_some_and(|armed| now < armed && armed <= deadline)
+            && self.waker.as_ref().is_some_and(|known| known.will_wake(waker))
+    }
+
     /// Ready if `deadline` has come; otherwise the task is woken when it comes, or earlier.
     pub(crate) fn poll(
         &mut self,

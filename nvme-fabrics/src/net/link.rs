@@ -41,6 +41,14 @@ enum Received {
     All,
 }
 
+/// Who drives a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Whose {
+    Own,
+    #[cfg_attr(not(feature = "tokio"), allow(dead_code, reason = "the host's alone"))]
+    Borrowed,
+}
+
 /// A state machine and its stream, driven by one task.
 #[derive(Debug)]
 pub(crate) struct Link<M, S> {
@@ -79,8 +87,8 @@ impl<M, S> Link<M, S> {
         self.busy = busy;
     }
 
-    /// Whether `work` has something for the machine that does not depend on what has come: then one that is looked at all the time sends that before
-    /// it looks, since a look that finds nothing costs a system call.
+    /// Whether `work` has something for the machine that does not depend on what has come: then one that is looked at all the time, or is borrowed, sends
+    /// that before it looks, since a look that finds nothing costs a system call.
     #[cfg_attr(not(feature = "tokio"), allow(dead_code, reason = "the host's alone"))]
     pub(crate) const fn send_first(&mut self, eager: bool) {
         self.eager = eager;
@@ -152,9 +160,35 @@ impl<M: Machine, S: Stream> Link<M, S> {
         if self.closing.is_some() {
             return self.poll_shutdown(cx);
         }
+        match self.turn(cx, Whose::Own, &mut work) {
+            Some(_) => self.poll_shutdown(cx),
+            None => Poll::Pending,
+        }
+    }
+
+    /// The same by somebody who does not own the connection and may be outside of a runtime: it arms no timer and shuts nothing down, but wakes by
+    /// `cx`, which has to be the owner's as well, when there is something like that to do.
+    #[cfg_attr(not(feature = "tokio"), allow(dead_code, reason = "the host's alone"))]
+    pub(crate) fn borrowed_turn(
+        &mut self,
+        cx: &mut Context<'_>,
+        mut work: impl FnMut(&mut M, Time, &mut Context<'_>) -> Option<Close>,
+    ) {
+        if self.closing.is_none() && self.turn(cx, Whose::Borrowed, &mut work).is_some() {
+            cx.waker().wake_by_ref();
+        }
+    }
+
+    /// One turn; how the connection is to end, if it is.
+    fn turn(
+        &mut self,
+        cx: &mut Context<'_>,
+        whose: Whose,
+        work: &mut impl FnMut(&mut M, Time, &mut Context<'_>) -> Option<Close>,
+    ) -> Option<Close> {
         let now = self.clock.now();
         let polling = self.is_polling(now);
-        let mut eager = polling && std::mem::take(&mut self.eager);
+        let mut eager = std::mem::take(&mut self.eager) && (polling || whose == Whose::Borrowed);
         // `work` may have something to do although nothing came.
         let mut due = true;
         for _ in 0..ROUNDS {
@@ -164,7 +198,7 @@ impl<M: Machine, S: Stream> Link<M, S> {
             if (due || received != Received::Nothing)
                 && let Some(how) = work(&mut self.machine, now, cx)
             {
-                return self.close(how, now, cx);
+                return self.close(how, now);
             }
             due = self.send(cx);
             if due || received != Received::Nothing {
@@ -176,7 +210,7 @@ impl<M: Machine, S: Stream> Link<M, S> {
             // What was sent may have been all that a command waited for.
             if due {
                 if let Some(how) = work(&mut self.machine, now, cx) {
-                    return self.close(how, now, cx);
+                    return self.close(how, now);
                 }
                 due = false;
                 if self.machine.wants_transmit() && !self.blocked {
@@ -184,22 +218,28 @@ impl<M: Machine, S: Stream> Link<M, S> {
                 }
             }
             let deadline = self.machine.poll_timeout();
+            if whose == Whose::Borrowed {
+                if !self.timer.covers(now, deadline, cx.waker()) {
+                    cx.waker().wake_by_ref();
+                }
+                return None;
+            }
             if self.timer.poll(cx, self.clock, now, deadline).is_ready() {
                 // Time has passed since the turn began.
                 cx.waker().wake_by_ref();
                 if let Some(how) = work(&mut self.machine, self.clock.now(), cx) {
-                    return self.close(how, now, cx);
+                    return self.close(how, now);
                 }
-                return Poll::Pending;
+                return None;
             }
             // Nothing moved: it is looked at again at once if that is wanted.
             if polling {
                 cx.waker().wake_by_ref();
             }
-            return Poll::Pending;
+            return None;
         }
         cx.waker().wake_by_ref();
-        Poll::Pending
+        None
     }
 
     /// Sends what is ready; says whether anything went, or the stream failed.
@@ -324,9 +364,9 @@ impl<M: Machine, S: Stream> Link<M, S> {
     }
 
     /// The machine is done.
-    fn close(&mut self, how: Close, now: Time, cx: &mut Context<'_>) -> Poll<Ended> {
+    fn close(&mut self, how: Close, now: Time) -> Option<Close> {
         self.closing = Some((how, now.after(SHUTDOWN)));
-        self.poll_shutdown(cx)
+        Some(how)
     }
 
     /// Shuts the stream down, in a bounded time.

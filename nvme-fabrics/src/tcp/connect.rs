@@ -340,7 +340,7 @@ where
     pub async fn connect(self) -> Result<Controller, ConnectError> {
         let core = Arc::new(Core::new(self.settings, self.dial.peer()));
         let handle = Handle::new(Arc::clone(&core));
-        let spawn = |driver: QueueDriver<<D as Dialer>::Stream>| drop(tokio::spawn(driver));
+        let spawn = |driver: QueueDriver<<D as Dialer>::Stream>| drop(tokio::spawn(driver.lend()));
         drop(tokio::spawn(supervise(Arc::clone(&core), self.dial, spawn)));
         let details = core.first().await?;
         Ok(Controller::new(handle, details))

@@ -74,7 +74,7 @@ impl Controller {
         Self { handle, first }
     }
 
-    pub(super) fn core(&self) -> &Core {
+    pub(super) fn core(&self) -> &Arc<Core> {
         &self.handle.core
     }
 

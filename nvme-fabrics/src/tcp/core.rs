@@ -13,14 +13,14 @@ use nvme_proto::digest::Digests;
 use nvme_proto::fabrics::Capabilities;
 use nvme_proto::host::{Data, Watch};
 use nvme_proto::identify::{IdentifyController, Version};
-use nvme_proto::sqe::Sqe;
+use nvme_proto::sqe::{DataDirection, Sqe};
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
 use super::connect::Settings;
 use super::error::{CommandError, CommandName, ConnectError};
 use super::events::EventBox;
-use super::queue::{Effect, Fault, Finished, Op, Payload, Queue, Reports, Request, ToSqe};
+use super::queue::{Effect, Failed, Fault, Finished, Op, Payload, Queue, Reports, Request, ToSqe};
 use super::spread;
 use super::state::{Cause, State};
 use crate::options::FastIoFail;
@@ -153,6 +153,19 @@ impl Core {
         }
     }
 
+    /// The same for an I/O command of a group, which keeps what it needs.
+    pub(crate) async fn after_failure(
+        self: Arc<Self>,
+        queue: Arc<Queue>,
+        failed: Failed,
+    ) -> Result<Finished, Failure> {
+        let Failed { request: Request { command: sqe, data, watch, effect }, fault, timed_out } = failed;
+        let had_data = sqe.direction() != DataDirection::None;
+        let attempt = Attempt { sqe, watch, effect, had_data };
+        let finished = Finished { result: Err(fault), data, timed_out };
+        self.execute_again(On::Io, &queue, attempt, finished).await
+    }
+
     fn failure(&self, on: On, sqe: &Sqe, fault: Fault, timed_out: bool, data: Payload) -> Failure {
         let name = match on {
             On::Admin => CommandName::admin(sqe),
@@ -166,13 +179,16 @@ impl Core {
     pub(crate) fn queue(&self, on: On) -> Option<&Queue> {
         match on {
             On::Admin => Some(&self.admin),
-            On::Io => {
-                let active = self.active.load(Ordering::Relaxed);
-                // Before the first connection there is none; the first one tells.
-                let index = if active > 1 { spread::index(active) } else { 0 };
-                self.io.get(index).map(|queue| &**queue)
-            }
+            On::Io => self.io_queue().map(|queue| &**queue),
         }
+    }
+
+    /// The I/O queue of the calling task or thread.
+    pub(crate) fn io_queue(&self) -> Option<&Arc<Queue>> {
+        let active = self.active.load(Ordering::Relaxed);
+        // Before the first connection there is none; the first one tells.
+        let index = if active > 1 { spread::index(active) } else { 0 };
+        self.io.get(index)
     }
 
     /// Waits until a queue that has lost its connection has one again. `false`: it will have none, or not in time.

@@ -44,7 +44,9 @@ pub(crate) use endpoint::Endpoint;
 pub use endpoint::EndpointError;
 pub use error::{CommandError, CommandName, ConnectError, FailedRead, Stage};
 pub use events::{ControllerEvent, Events};
-pub use namespace::{AtomicWrite, BlockRange, Deallocate, Durability, Namespace, Reservations};
+pub use namespace::{
+    AtomicWrite, BlockRange, Completed, Deallocate, Durability, Namespace, Reservations, Ring,
+};
 pub use reconnect::Replay;
 pub use state::{Cause, State, Watch};
 

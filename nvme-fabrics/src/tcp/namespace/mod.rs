@@ -4,6 +4,7 @@ mod maintain;
 mod pieces;
 mod read;
 mod reservation;
+mod ring;
 mod write;
 
 use std::sync::Arc;
@@ -15,6 +16,7 @@ use nvme_proto::identify::{Cns, IdentifyCommand, IdentifyNamespace};
 
 pub use maintain::{BlockRange, Deallocate};
 pub use reservation::Reservations;
+pub use ring::{Completed, Ring};
 pub use write::Durability;
 
 use super::controller::Controller;

@@ -14,7 +14,8 @@ use nvme_proto::host::{Command, CommandError, Completion, Data, Event, Host};
 use nvme_proto::machine::{Close, Failure, Time};
 
 use super::super::buffer::ReadBuffer;
-use super::{Effect, Fault, Finished, Lost, Queue, Reports, Request, TimedOut};
+use super::home::Home;
+use super::{DEEP, Effect, Fault, Finished, Lost, Queue, Reports, Request, TimedOut};
 use crate::net::{BusyPoll, Ended, Link, Stream};
 
 /// The state machine of a queue.
@@ -24,9 +25,6 @@ pub(crate) type HostMachine = Host<ReadBuffer, Bytes>;
 const HOLDS: u8 = 3;
 /// Data that are not worth a copy: 32 KiB.
 const BULK: usize = 32 << 10;
-/// Commands outstanding from which on it pays to let others go first.
-const DEEP: usize = 8;
-
 /// Slots whose command is not in the table.
 const NOBODY: u32 = u32::MAX;
 /// The slot of a Keep Alive.
@@ -34,11 +32,27 @@ const KEEP_ALIVE: u32 = u32::MAX - 1;
 
 /// A connection and the queue it serves: a future that is ready when the connection has ended.
 pub(crate) struct QueueDriver<S> {
-    link: Link<HostMachine, S>,
-    work: Work,
+    home: Arc<Home<S>>,
+    /// Callers may drive it too.
+    lent: bool,
     ended: bool,
     /// Others had their turn since it was woken.
     yielded: bool,
+}
+
+/// What is driven, by one at a time.
+pub(super) struct Engine<S> {
+    link: Link<HostMachine, S>,
+    work: Work,
+    ended: bool,
+}
+
+/// Who drives a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum By {
+    Task,
+    /// A caller, by whom it was borrowed: it waits for nothing but the answer of its own commands.
+    Caller,
 }
 
 /// What the task knows beside the connection.
@@ -55,6 +69,10 @@ struct Work {
     failure: Option<Failure>,
     /// Commands may be held back for a moment.
     batching: bool,
+    /// The connection is lent: it is looked at with the queue's waker.
+    lent: bool,
+    /// Whose turn it is.
+    by: By,
     /// They are in this turn.
     holding: bool,
     /// How often those that wait were.
@@ -90,7 +108,7 @@ impl<S> QueueDriver<S> {
         reports.began();
         queue.connected();
         let work = Work {
-            queue,
+            queue: Arc::clone(&queue),
             reports,
             slots: vec![(NOBODY, Effect::Nothing); slots].into_boxed_slice(),
             usable: slots.saturating_sub(usize::from(reserved)).max(1),
@@ -98,6 +116,8 @@ impl<S> QueueDriver<S> {
             wakers: Vec::with_capacity(slots),
             failure: None,
             batching,
+            lent: false,
+            by: By::Task,
             holding: false,
             held: 0,
             delivered: false,
@@ -106,7 +126,56 @@ impl<S> QueueDriver<S> {
             bulk: false,
             unknown: 0,
         };
-        Self { link, work, ended: false, yielded: false }
+        let home = Arc::new(Home::new(Engine { link, work, ended: false }, queue));
+        Self { home, lent: false, ended: false, yielded: false }
+    }
+
+    /// Lends the connection to callers. One that is looked at all the time is not lent: its task is never far.
+    pub(crate) fn lend(mut self) -> Self
+    where
+        S: Stream + Send + 'static,
+    {
+        let mut engine = self.home.wait();
+        if engine.link.busy_poll() == BusyPoll::Off {
+            (self.lent, engine.work.lent) = (true, true);
+            let queue = self.home.queue();
+            queue.rung.store(true, Ordering::Release); // nobody has looked yet
+            let home: Arc<Home<S>> = Arc::clone(&self.home);
+            queue.lock().lent = Some(home);
+        }
+        drop(engine);
+        self
+    }
+}
+
+impl<S: Stream> Engine<S> {
+    /// Drives the connection until nothing moves.
+    pub(super) fn turn(&mut self, by: By, cx: &mut Context<'_>) -> Poll<()> {
+        let Self { link, work, ended } = self;
+        if *ended {
+            return Poll::Ready(());
+        }
+        link.expect_bulk(work.bulk);
+        (work.by, work.delivered, work.holding) = (by, false, false);
+        let turn = match by {
+            By::Task => {
+                if work.lent {
+                    work.queue.rung.store(false, Ordering::Release);
+                }
+                link.send_first(work.queue.news.load(Ordering::Relaxed));
+                link.poll_turn(cx, |host, now, cx| work.turn(host, now, cx))
+            }
+            By::Caller => {
+                // If nothing has happened since somebody looked, there is nothing to receive, and whoever is to be woken is known.
+                link.send_first(!work.queue.rung.swap(false, Ordering::AcqRel));
+                link.borrowed_turn(cx, |host, now, cx| work.turn(host, now, cx));
+                Poll::Pending
+            }
+        };
+        turn.map(|end| {
+            *ended = true;
+            work.end(Some(end));
+        })
     }
 }
 
@@ -114,29 +183,36 @@ impl<S: Stream> Future for QueueDriver<S> {
     type Output = ();
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let Self { link, work, ended, yielded } = self.get_mut();
+        let Self { home, lent, ended, yielded } = self.get_mut();
         if *ended {
             return Poll::Ready(());
         }
-        // Whoever is ready to send or to submit more on this thread does so first, and all of it moves together. Otherwise a deep queue falls into
-        // halves that never meet: at depth 32 each read cost 0.31 system calls instead of 0.19.
-        if !*yielded && link.machine().outstanding() >= DEEP {
-            *yielded = true;
-            cx.waker().wake_by_ref();
-            return Poll::Pending;
-        }
-        *yielded = false;
-        link.expect_bulk(work.bulk);
-        link.send_first(work.queue.news.load(Ordering::Relaxed));
-        (work.delivered, work.holding) = (false, false);
-        match link.poll_turn(cx, |host, now, cx| work.turn(host, now, cx)) {
-            Poll::Pending => Poll::Pending,
-            Poll::Ready(end) => {
-                *ended = true;
-                work.end(Some(end));
-                Poll::Ready(())
+        if *lent {
+            let queue = home.queue();
+            queue.lock().task.get_or_insert_with(|| cx.waker().clone());
+            // From here on whatever happens wakes it. A caller may have done everything.
+            if !queue.rung.load(Ordering::Acquire) && !queue.news.load(Ordering::Acquire) {
+                return Poll::Pending;
             }
         }
+        let turn = home.with(|engine| {
+            // Whoever is ready to send or to submit more on this thread does so first, and all of it moves together. Otherwise a deep queue falls
+            // into halves that never meet: at depth 32 each read cost 0.31 system calls instead of 0.19.
+            if !*yielded && engine.link.machine().outstanding() >= DEEP {
+                *yielded = true;
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            *yielded = false;
+            if *lent {
+                return engine.turn(By::Task, &mut Context::from_waker(home.waker()));
+            }
+            engine.turn(By::Task, cx)
+        });
+        // Who has it wakes this task afterwards.
+        let Some(turn) = turn else { return Poll::Pending };
+        *ended = turn.is_ready();
+        turn
     }
 }
 
@@ -146,14 +222,16 @@ impl<S> Drop for QueueDriver<S> {
     /// A task that is taken away (its runtime ends) takes its connection with it: nobody waits for ever.
     fn drop(&mut self) {
         if !self.ended {
-            self.work.end(None);
+            let mut engine = self.home.wait();
+            engine.ended = true;
+            engine.work.end(None);
         }
     }
 }
 
 impl<S> fmt::Debug for QueueDriver<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("QueueDriver").field("queue", &self.work.queue.id()).finish_non_exhaustive()
+        f.debug_struct("QueueDriver").field("home", &self.home).finish_non_exhaustive()
     }
 }
 
@@ -242,7 +320,8 @@ impl Work {
     /// Submits what waits, as far as there is room. Breaks if the connection was closed instead.
     fn submit(&mut self, host: &mut HostMachine, now: Time, cx: &mut Context<'_>) -> ControlFlow<()> {
         let room = host.outstanding() < self.usable;
-        let known = self.task.as_ref().is_some_and(|task| task.will_wake(cx.waker()));
+        // Whoever looks at one that is lent has the same waker, and its task is known already.
+        let known = self.lent || self.task.as_ref().is_some_and(|task| task.will_wake(cx.waker()));
         let news = self.queue.news.swap(false, Ordering::Acquire);
         if known && !news && !(self.waiting && room) {
             return ControlFlow::Continue(());
@@ -287,7 +366,7 @@ impl Work {
             }
         }
         self.waiting = shared.table.waiting() > 0;
-        if !shared.task.as_ref().is_some_and(|task| task.will_wake(cx.waker())) {
+        if !self.lent && !shared.task.as_ref().is_some_and(|task| task.will_wake(cx.waker())) {
             shared.task = Some(cx.waker().clone());
         }
         drop(shared);
@@ -301,6 +380,11 @@ impl Work {
     /// who were just woken, and of those whose answers have come meanwhile. Without that, what was once sent in two parts stays in two parts for
     /// ever, and each part takes all the calls that the whole does.
     fn hold(&mut self, outstanding: usize, cx: &mut Context<'_>) -> bool {
+        if self.by == By::Caller {
+            // All that it has is there.
+            self.held = 0;
+            return false;
+        }
         if self.holding {
             return true;
         }
@@ -331,10 +415,10 @@ impl Work {
             let lost = self.slots.iter().filter(|(_, effect)| *effect != Effect::Nothing).count();
             self.unknown = self.unknown.saturating_add(lost);
         }
-        let wakers = {
+        let (wakers, _lent) = {
             let mut shared = self.queue.lock();
             (shared.up, shared.task) = (false, None);
-            shared.table.clear(Fault::Down, Fault::Vanished)
+            (shared.table.clear(Fault::Down, Fault::Vanished), shared.lent.take())
         };
         for waker in wakers {
             waker.wake();

@@ -6,29 +6,40 @@
 //!   Op::poll ◄─ wake ── finish in the table ──  receive, take completions
 //! ```
 //!
-//! The state machine and the stream belong to the task alone; callers touch only a small table below a lock that is held for some tens of
-//! nanoseconds. A wake-up of the task stands for all commands that come before it runs, and so they leave in one system call.
+//! Callers touch a small table below a lock that is held for some tens of nanoseconds. A wake-up of the task stands for all commands that come
+//! before it runs, and so they leave in one system call.
+//!
+//! The state machine and the stream belong to the task, which may lend them ([`QueueDriver::lend`]): then a caller with many commands of its own
+//! ([`Group`]) sends them and takes the answers by itself ([`Drive`]), without waiting for the task's turn. Nothing depends on that: whatever happens
+//! wakes the task as well, which finds nothing left to do. So a caller that is not polled, or goes away, holds nobody up.
 //!
 //! A future that is dropped leaves its command with the controller, which cannot be told to forget it: the slot and the buffer stay taken until
 //! the answer comes (or the connection ends). Commands that were not submitted yet are forgotten at once.
 
 mod driver;
+mod group;
+mod home;
 mod op;
 mod report;
 mod table;
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::task::Waker;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Wake, Waker};
 
 use nvme_proto::machine::KeepAlive;
 
 pub(crate) use driver::{HostMachine, QueueDriver};
+pub(crate) use group::Group;
 pub(crate) use op::Op;
 pub(crate) use report::{Lost, Reports, TimedOut};
-pub(crate) use table::{Effect, Fault, Finished, Payload, Request, ToSqe};
+pub(crate) use table::{Effect, Failed, Fault, Finished, Over, Payload, Request, ToSqe};
 
+use home::Drive;
 use table::Table;
+
+/// Commands outstanding from which on it pays to let others go first.
+const DEEP: usize = 8;
 
 /// A queue. It outlives its connections.
 #[derive(Debug)]
@@ -39,6 +50,8 @@ pub(crate) struct Queue {
     shared: Mutex<Shared>,
     /// Something was put below the lock for the task, so that it need not look when nothing was. Set below the lock.
     news: AtomicBool,
+    /// Something has happened on the connection since it was looked at, which was lent.
+    rung: AtomicBool,
 }
 
 #[derive(Debug, Default)]
@@ -54,12 +67,41 @@ struct Shared {
     close: bool,
     /// A keep-alive timer that the machine is to be given.
     keep_alive: Option<KeepAlive>,
+    /// The connection, if it is lent.
+    lent: Option<Arc<dyn Drive>>,
+    /// The group that is woken before the task when something happens on it.
+    leader: Option<u32>,
+}
+
+impl Shared {
+    /// Why no command is taken.
+    #[inline]
+    fn refuses(&self, max_waiting: usize, first: bool) -> Option<Fault> {
+        match () {
+            () if !self.up || self.close || !(self.open || first) => Some(Fault::Down),
+            () if self.table.waiting() >= max_waiting => Some(Fault::Busy),
+            () => None,
+        }
+    }
+
+    /// Wakes `waker` when a command of the group is over, and when something happens on a connection that is lent.
+    #[inline]
+    fn watch(&mut self, group: u32, waker: &Waker) {
+        self.table.watch(group, waker);
+        self.leader = Some(group);
+    }
 }
 
 impl Queue {
     /// A queue without a connection.
     pub(crate) fn new(id: u16, max_waiting: usize) -> Self {
-        Self { id, max_waiting, shared: Mutex::default(), news: AtomicBool::new(false) }
+        Self {
+            id,
+            max_waiting,
+            shared: Mutex::default(),
+            news: AtomicBool::new(false),
+            rung: AtomicBool::new(false),
+        }
     }
 
     /// Its number.
@@ -83,6 +125,7 @@ impl Queue {
         let mut shared = self.lock();
         (shared.up, shared.open, shared.close, shared.task, shared.keep_alive) =
             (true, false, false, None, None);
+        (shared.lent, shared.leader) = (None, None);
     }
 
     /// How the controller is kept alive from now on.
@@ -130,5 +173,28 @@ impl Queue {
     fn lock(&self) -> MutexGuard<'_, Shared> {
         // Nothing panics below the lock; a poisoned one is as good as another.
         self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The waker of a connection that is lent: that which it is looked at with, whoever looks.
+impl Wake for Queue {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.rung.store(true, Ordering::Release);
+        let (leader, task) = {
+            let mut shared = self.lock();
+            let leader = shared.leader.take().and_then(|group| shared.table.take_watch(group));
+            (leader, shared.task.take())
+        };
+        // The task last: there is nothing left to do for it then, if both are of one thread.
+        if let Some(leader) = leader {
+            leader.wake();
+        }
+        if let Some(task) = task {
+            task.wake();
+        }
     }
 }

@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 
 use nvme_proto::sqe::Sqe;
 
-use super::{Fault, Finished, Queue, Request, ToSqe};
+use super::{Finished, Queue, Request, ToSqe};
 
 /// A command that is submitted when it is polled first, and ready when it is over. It may be dropped at any time.
 #[derive(Debug)]
@@ -51,12 +51,7 @@ impl<'q, C: ToSqe> Op<'q, C> {
     fn begin(&mut self, cx: &Context<'_>) -> Poll<Finished> {
         let task = {
             let mut shared = self.queue.lock();
-            let refused = match () {
-                () if !shared.up || shared.close || !(shared.open || self.first) => Some(Fault::Down),
-                () if shared.table.waiting() >= self.queue.max_waiting => Some(Fault::Busy),
-                () => None,
-            };
-            if let Some(fault) = refused {
+            if let Some(fault) = shared.refuses(self.queue.max_waiting, self.first) {
                 self.stage = Stage::Over;
                 let data = std::mem::take(&mut self.request.data);
                 return Poll::Ready(Finished { result: Err(fault), data, timed_out: false });

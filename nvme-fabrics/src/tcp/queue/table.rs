@@ -1,5 +1,6 @@
 //! The commands of a queue and who waits for them.
 
+use std::collections::VecDeque;
 use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
@@ -102,6 +103,35 @@ pub(crate) struct Table {
     entries: Vec<Entry>,
     free: Vec<u32>,
     waiting: List,
+    groups: Vec<Group>,
+    free_groups: Vec<u32>,
+}
+
+/// Commands of one task that are watched as one.
+#[derive(Debug, Default)]
+struct Group {
+    /// Who is woken when one of them is over.
+    waker: Option<Waker>,
+    /// Those that are over and not fetched.
+    done: List,
+}
+
+/// A command of a group that is over.
+#[derive(Debug)]
+pub(crate) struct Over {
+    /// What its owner knows it by.
+    pub(crate) token: u64,
+    /// Its data, or why it failed.
+    pub(crate) result: Result<Payload, Box<Failed>>,
+}
+
+/// What is known of a command of a group that has failed.
+#[derive(Debug)]
+pub(crate) struct Failed {
+    /// The command, with its data.
+    pub(crate) request: Request,
+    pub(crate) fault: Fault,
+    pub(crate) timed_out: bool,
 }
 
 /// One command. What it was submitted with and what came of it is moved field by field: an enum with all of that in its variants was copied
@@ -117,8 +147,11 @@ struct Entry {
     wire: u16,
     before: u32,
     after: u32,
-    /// Who waits for it.
+    /// Who waits for it, unless that is a group.
     waker: Option<Waker>,
+    group: u32,
+    /// What its group knows it by.
+    token: u64,
     sqe: Sqe,
     /// Its data while it waits, and when it is over.
     data: Payload,
@@ -139,7 +172,7 @@ enum Stage {
     Done,
 }
 
-/// The list of those that wait, in the order in which they came.
+/// A list through the table, in the order in which its entries came.
 #[derive(Debug)]
 struct List {
     first: u32,
@@ -162,13 +195,30 @@ impl Table {
     /// Adds a command behind those that wait. Its data are taken.
     #[inline]
     pub(crate) fn add<C: ToSqe>(&mut self, request: &mut Request<C>, waker: Waker) -> u32 {
+        self.insert(request, Some(waker), NONE, 0)
+    }
+
+    /// The same for a command of a group, which knows it by `token`.
+    #[inline]
+    pub(crate) fn add_to<C: ToSqe>(&mut self, group: u32, token: u64, request: &mut Request<C>) {
+        self.insert(request, None, group, token);
+    }
+
+    #[inline]
+    fn insert<C: ToSqe>(
+        &mut self,
+        request: &mut Request<C>,
+        waker: Option<Waker>,
+        group: u32,
+        token: u64,
+    ) -> u32 {
         let index = self.free.pop().unwrap_or_else(|| self.grow());
         let before = self.waiting.last;
         if let Some(entry) = self.entry(index) {
             (entry.stage, entry.timed_out) = (Stage::Waiting, false);
             (entry.effect, entry.watch) = (request.effect, request.watch);
             (entry.wire, entry.before, entry.after) = (0, before, NONE);
-            entry.waker = Some(waker);
+            (entry.waker, entry.group, entry.token) = (waker, group, token);
             entry.sqe = request.command.to_sqe();
             entry.data = std::mem::take(&mut request.data);
         }
@@ -195,6 +245,8 @@ impl Table {
             before: NONE,
             after: NONE,
             waker: None,
+            group: NONE,
+            token: 0,
             sqe: Sqe::new(0),
             data: Payload::None,
             result: Err(Fault::Vanished),
@@ -232,7 +284,10 @@ impl Table {
             Stage::Issued => {
                 entry.stage = Stage::Done;
                 (entry.result, entry.data) = (result, data);
-                entry.waker.take()
+                match entry.group {
+                    NONE => entry.waker.take(),
+                    group => self.done(group, index),
+                }
             }
             Stage::Abandoned => {
                 entry.stage = Stage::Free;
@@ -241,6 +296,20 @@ impl Table {
             }
             Stage::Free | Stage::Waiting | Stage::Done => None,
         }
+    }
+
+    /// A command of a group is over; returns who waits for the group.
+    #[inline]
+    fn done(&mut self, group: u32, index: u32) -> Option<Waker> {
+        let group = self.groups.get_mut(usize::try_from(group).ok()?)?;
+        let last = std::mem::replace(&mut group.done.last, index);
+        let waker = group.waker.take();
+        if last == NONE {
+            group.done.first = index;
+        } else if let Some(entry) = self.entry(last) {
+            entry.after = index;
+        }
+        waker
     }
 
     /// What became of a command; else the task is woken when it is known.
@@ -314,6 +383,73 @@ impl Table {
         wakers
     }
 
+    /// A new group without commands.
+    pub(crate) fn open_group(&mut self) -> u32 {
+        self.free_groups.pop().unwrap_or_else(|| {
+            self.groups.push(Group::default());
+            u32::try_from(self.groups.len().saturating_sub(1)).unwrap_or(NONE)
+        })
+    }
+
+    /// Nobody waits for the commands of a group any more, nor adds one; what is returned is to be dropped.
+    pub(crate) fn close_group(&mut self, group: u32) -> Vec<impl Sized + use<>> {
+        let mut gone = Vec::new();
+        for index in 0..self.entries.len() {
+            let index = u32::try_from(index).unwrap_or(NONE);
+            if self.entry(index).is_some_and(|entry| entry.group == group) {
+                gone.extend(self.abandon(index));
+                if let Some(entry) = self.entry(index) {
+                    entry.group = NONE; // whoever has this number next
+                }
+            }
+        }
+        if let Some(closed) = usize::try_from(group).ok().and_then(|group| self.groups.get_mut(group)) {
+            *closed = Group::default();
+            self.free_groups.push(group);
+        }
+        gone
+    }
+
+    /// Moves the commands of a group that are over to `over`.
+    #[inline]
+    pub(crate) fn take_over(&mut self, group: u32, over: &mut VecDeque<Over>) {
+        let Some(group) = usize::try_from(group).ok().and_then(|group| self.groups.get_mut(group)) else {
+            return;
+        };
+        let mut index = std::mem::take(&mut group.done).first;
+        while let Some(entry) = self.entry(index) {
+            entry.stage = Stage::Free;
+            let data = std::mem::take(&mut entry.data);
+            let result = match entry.result {
+                Ok(_) => Ok(data),
+                Err(fault) => Err(Box::new(Failed {
+                    request: Request { command: entry.sqe, data, watch: entry.watch, effect: entry.effect },
+                    fault,
+                    timed_out: entry.timed_out,
+                })),
+            };
+            over.push_back(Over { token: entry.token, result });
+            let next = std::mem::replace(&mut entry.after, NONE);
+            self.free.push(index);
+            index = next;
+        }
+    }
+
+    /// Who is woken when a command of the group is over.
+    pub(crate) fn watch(&mut self, group: u32, waker: &Waker) {
+        if let Some(group) = usize::try_from(group).ok().and_then(|group| self.groups.get_mut(group)) {
+            match &mut group.waker {
+                Some(known) => known.clone_from(waker),
+                none => *none = Some(waker.clone()),
+            }
+        }
+    }
+
+    /// Takes the waker of who waits for a group: it is woken before, or it looks by itself.
+    pub(crate) fn take_watch(&mut self, group: u32) -> Option<Waker> {
+        self.groups.get_mut(usize::try_from(group).ok()?)?.waker.take()
+    }
+
     #[inline]
     fn entry(&mut self, index: u32) -> Option<&mut Entry> {
         self.entries.get_mut(usize::try_from(index).ok()?)
@@ -361,6 +497,11 @@ mod tests {
 
     fn finish(table: &mut Table, index: u32) -> Option<Waker> {
         table.finish(index, Ok(Cqe::success(0)), Payload::None)
+    }
+
+    /// Entries that are taken.
+    fn len(table: &Table) -> usize {
+        table.entries.len() - table.free.len()
     }
 
     #[test]
@@ -419,5 +560,51 @@ mod tests {
         }
         let Poll::Ready(finished) = table.poll(over, cx) else { panic!("not over") };
         assert!(finished.result.is_ok());
+    }
+    #[test]
+    fn what_is_over_of_a_group_is_fetched_in_its_order_and_wakes_once() {
+        let mut table = Table::default();
+        let group = table.open_group();
+        for token in 0..4 {
+            table.add_to(group, token, &mut request(u32::try_from(token).unwrap()));
+        }
+        let taken: Vec<u32> = std::iter::from_fn(|| table.take()).map(|(index, _)| index).collect();
+        table.watch(group, Waker::noop());
+        assert!(finish(&mut table, taken[2]).is_some(), "who watches is woken");
+        assert!(finish(&mut table, taken[0]).is_none(), "and not again before it has looked");
+        assert!(table.finish(taken[3], Err(Fault::Vanished), Payload::None).is_none());
+        let mut over = VecDeque::new();
+        table.take_over(group, &mut over);
+        let tokens: Vec<(u64, bool)> = over.iter().map(|over| (over.token, over.result.is_ok())).collect();
+        assert_eq!(tokens, [(2, true), (0, true), (3, false)]);
+        let failed = over.pop_back().unwrap().result.unwrap_err();
+        assert_eq!((failed.request.command.cdw10, failed.fault), (3, Fault::Vanished));
+        over.clear();
+        table.take_over(group, &mut over);
+        assert!(over.is_empty());
+        assert_eq!(len(&table), 1);
+    }
+
+    #[test]
+    fn a_group_that_is_closed_leaves_nothing_but_what_the_controller_has() {
+        let mut table = Table::default();
+        let group = table.open_group();
+        for token in 0..4 {
+            table.add_to(group, token, &mut request(0));
+        }
+        let other = add(&mut table, 9);
+        let (over, issued) = (table.take().unwrap().0, table.take().unwrap().0);
+        finish(&mut table, over);
+        // One is over, one with the controller, two wait.
+        assert_eq!(table.close_group(group).len(), 4);
+        assert_eq!((len(&table), table.waiting()), (2, 1));
+        // The number is used again, and what the old group left behind is not the new one's.
+        assert_eq!(table.open_group(), group);
+        assert!(finish(&mut table, issued).is_none());
+        let mut fetched = VecDeque::new();
+        table.take_over(group, &mut fetched);
+        assert!(fetched.is_empty());
+        assert_eq!(len(&table), 1);
+        assert_eq!(table.take().map(|(index, _)| index), Some(other));
     }
 }
