@@ -1,4 +1,4 @@
-//! Our user-space host beside the kernel's own, both at one kernel target: Identify, log pages and features are the same byte for byte, and file systems
+//! Our user-space host beside the kernel's own, both at one kernel target: Identify is the same byte for byte, and file systems
 //! that one brings over the other mounts.
 
 use std::fs::File;
@@ -11,10 +11,7 @@ use nvme_examples::filesystem::Checked;
 use nvme_fabrics::ConnectOptions;
 use nvme_fabrics::tcp::{BlockRange, Connect, Controller, Deallocate, Namespace};
 use nvme_proto::Nsid;
-use nvme_proto::discovery::LogId;
-use nvme_proto::feature::{AsyncEventConfiguration, FeatureId};
 use nvme_proto::identify::{Cns, IdentifyCommand};
-use serde_json::Value;
 
 use super::scene;
 use super::soft::Connected;
@@ -24,7 +21,6 @@ use crate::{ensure, ensure_eq};
 /// The cases of this file.
 pub const CASES: &[Case] = &[
     Case::new("soft_beside::identify_is_the_same_byte_for_byte", identify_is_the_same),
-    Case::new("soft_beside::logs_and_features_are_the_same", logs_and_features_are_the_same),
     Case::new("soft_beside::an_ext4_is_brought_over", an_ext4_is_brought_over),
     Case::new("soft_beside::an_xfs_is_brought_over", an_xfs_is_brought_over),
 ];
@@ -90,67 +86,6 @@ fn identify_is_the_same(ctx: &mut Ctx) -> Result<(), Failure> {
         let told = controller.identify_with(IdentifyCommand::new(Cns::NAMESPACE_DESCRIPTORS, 1)).await?;
         same("the namespace's descriptors", &raw(&["ns-descs", &device, "-n", "1"])?, &told, 0..0)?;
         ensure_eq!(controller.active_namespaces().await?, [Nsid::ONE], "active namespaces");
-        controller.disconnect().await;
-        Ok(())
-    })?;
-    connected.leave()?;
-    scene::clear_target()
-}
-
-/// A log page as the kernel's host gets it.
-fn log(device: &str, page: LogId, nsid: u32, len: u32) -> Result<Vec<u8>, Failure> {
-    let (page, nsid, len) = (page.0.to_string(), nsid.to_string(), len.to_string());
-    raw(&["get-log", device, "--log-id", &page, "--log-len", &len, "-n", &nsid])
-}
-
-fn logs_and_features_are_the_same(ctx: &mut Ctx) -> Result<(), Failure> {
-    /// Number of errors of a controller, in its health log.
-    const ERRORS: std::ops::Range<usize> = 176..192;
-    let disk = ctx.ram_disk(0)?;
-    target(ctx, &disk)?;
-    let connected = theirs()?;
-    let device = connected.device().to_string_lossy().into_owned();
-    std::fs::write(&connected.disk, vec![3; 1 << 20])?;
-    block_on(async {
-        let (controller, namespace) = ours().await?;
-        namespace.read(0, 8).await?;
-        for (page, len) in [(LogId::EFFECTS, 4096), (LogId::FIRMWARE, 512), (LogId::ANA, 16 + 40)] {
-            let name = format!("{page:?}");
-            let told = controller.log_page(page, 0, len).await?;
-            if page == LogId::FIRMWARE {
-                // It says nothing, to both.
-                ensure_eq!(*told, *log(&device, page, 0, len)?, name);
-            } else {
-                same(&name, &log(&device, page, 0, len)?, &told, 0..0)?;
-            }
-        }
-        let told = controller.log_page(LogId::HEALTH, 0, 512).await?;
-        same("the health log", &log(&device, LogId::HEALTH, u32::MAX, 512)?, &told, ERRORS)?;
-        let said = ctx.run("nvme", ["smart-log", &*device, "-o", "json"])?.stdout;
-        let smart: Value = serde_json::from_str(&said)?;
-        let writes = u64::from_le_bytes(told[80..88].try_into()?);
-        ensure_eq!(smart["host_write_commands"].as_u64(), Some(writes), "writes of the health log");
-        ensure!(writes > 0, "nothing was written: {said}");
-        // An error of ours is in our log, and not in that of the kernel's host.
-        let before = log(&device, LogId::ERROR, 0, 64)?;
-        let refused = controller.log_page(LogId(0xee), 0, 512).await.err().and_then(|error| error.status());
-        let refused = refused.ok_or_else(|| Failure::new("log EEh is given"))?;
-        let told = controller.log_page(LogId::ERROR, 0, 64).await?;
-        ensure!(told[..8] != [0; 8], "no error was counted");
-        let status = u16::from_le_bytes([told[12], told[13]]) >> 1;
-        ensure_eq!(status & 0x7ff, refused.0 & 0x7ff, "status of the newest error");
-        ensure_eq!(log(&device, LogId::ERROR, 0, 64)?, before, "the errors of the other host");
-        // Features.
-        for feature in [FeatureId::VOLATILE_WRITE_CACHE, FeatureId::NUMBER_OF_QUEUES] {
-            let id = format!("{:#x}", feature.0);
-            let said = ctx.run("nvme", ["get-feature", &*device, "-f", &*id])?.stdout.to_lowercase();
-            let value = controller.feature(feature).await?.value();
-            let shown = said.rsplit("value:").next().unwrap_or_default().trim();
-            let shown = u32::from_str_radix(shown.trim_start_matches("0x"), 16);
-            ensure_eq!(shown.ok(), Some(value), format!("{feature:?} in {said}"));
-        }
-        let wanted = controller.feature_of::<AsyncEventConfiguration>().await?;
-        ensure!(wanted.0 != 0, "our host asks for no events");
         controller.disconnect().await;
         Ok(())
     })?;
