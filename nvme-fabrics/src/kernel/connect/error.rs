@@ -6,6 +6,7 @@ use nvme_proto::{HostNqn, IpTraddr};
 
 use crate::identity::HostIdentity;
 use crate::kernel::device::{DeviceError, ReplyError};
+use crate::kernel::disconnect::DisconnectError;
 use crate::kernel::errno::Errno;
 use crate::kernel::log::{BadParameter, Rejection};
 use crate::kernel::names::ControllerName;
@@ -127,7 +128,8 @@ pub enum ConnectError {
         /// The address.
         address: IpTraddr,
     },
-    /// The very same connection is there already. Nothing was written, or the kernel refused the second one.
+    /// The very same connection is there already. Nothing was written, or the kernel refused the second one, or it was taken back since only the
+    /// spelling of the address differed.
     #[error("already connected to {target}: {controller} ({state})")]
     AlreadyConnected {
         /// What was to be connected.
@@ -136,6 +138,18 @@ pub enum ConnectError {
         controller: ControllerName,
         /// Its state. One that is `connecting` has lost its target and tries to come back.
         state: ControllerState,
+    },
+    /// The very same connection was there already, under another spelling of its address, and the second one cannot be taken back.
+    #[error("connected to {target} twice: {made} is the same connection as {controller}, and cannot be removed ({})", self.hint())]
+    Twice {
+        /// What was to be connected.
+        target: String,
+        /// The controller that was there before.
+        controller: ControllerName,
+        /// The controller that was made.
+        made: ControllerName,
+        /// Why it stays.
+        source: Box<DisconnectError>,
     },
     /// A live controller uses this host NQN with another identifier, or this identifier with another NQN.
     #[error(
@@ -219,7 +233,7 @@ impl ConnectError {
             }
             Self::Unsupported { .. } => Stage::Request,
             Self::NoInterface { .. } => Stage::Address,
-            Self::AlreadyConnected { .. } => Stage::Duplicate,
+            Self::AlreadyConnected { .. } | Self::Twice { .. } => Stage::Duplicate,
             Self::IdentityConflict { .. } => Stage::HostIdentity,
             Self::Refused { stage, .. } => *stage,
         }
@@ -248,9 +262,9 @@ impl ConnectError {
     #[must_use]
     pub fn conflicting(&self) -> Option<ControllerName> {
         match self {
-            Self::AlreadyConnected { controller, .. } | Self::IdentityConflict { controller, .. } => {
-                Some(*controller)
-            }
+            Self::AlreadyConnected { controller, .. }
+            | Self::Twice { controller, .. }
+            | Self::IdentityConflict { controller, .. } => Some(*controller),
             _ => None,
         }
     }
@@ -296,6 +310,7 @@ impl ConnectError {
             Self::AlreadyConnected { controller, .. } => {
                 format!("use {controller}, or ask for a duplicate connection")
             }
+            Self::Twice { made, .. } => format!("disconnect {made}"),
             Self::IdentityConflict { controller, .. } => format!(
                 "one host has one NQN and one identifier: use the pair of {controller}, or disconnect it first"
             ),

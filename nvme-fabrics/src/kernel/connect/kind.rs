@@ -108,7 +108,7 @@ impl ConnectError {
             },
             Self::Unsupported { .. } => Kind::UnknownOption,
             Self::NoInterface { .. } => Kind::NoInterface,
-            Self::AlreadyConnected { .. } => Kind::AlreadyConnected,
+            Self::AlreadyConnected { .. } | Self::Twice { .. } => Kind::AlreadyConnected,
             Self::IdentityConflict { .. } => Kind::IdentityConflict,
             Self::Scan { .. } => Kind::CannotList,
             Self::NoReply { .. } | Self::Reply { .. } => Kind::NoReply,

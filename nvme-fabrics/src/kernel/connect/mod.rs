@@ -7,20 +7,24 @@
 //! | look at the live controllers, where the kernel does not | [`ConnectError::AlreadyConnected`], [`ConnectError::IdentityConflict`] |
 //! | mark the kernel log, write the options | [`ConnectError::Refused`] with the reason from the log |
 //! | read and parse the reply | [`ConnectError::NoReply`], [`ConnectError::Reply`] |
+//! | look for the same connection in other words, where the kernel alone looked before | [`ConnectError::AlreadyConnected`], [`ConnectError::Twice`] |
 //!
 //! Nothing is written before the first three steps are through. A failed write leaves nothing behind: the kernel takes its
 //! half-made controller away itself.
 //!
 //! Kernels since 6.5 refuse duplicates and contradicting identities themselves, before they send a packet: there nobody looks before the write, and a connect
 //! costs as many system calls with 200 controllers as with none. The error is the same, since the controllers are looked at when the kernel has said no. Older
-//! kernels let contradicting identities through, and no kernel looks for duplicates of loop controllers: there all live controllers are looked at first. Two
-//! spellings of one address are one connection to this crate and two to the kernel; this crate writes addresses in one spelling only, so only a
-//! connection that another program made in another spelling can be doubled.
+//! kernels let contradicting identities through, and no kernel looks for duplicates of loop controllers: there all live controllers are looked at first.
+//!
+//! Two spellings of one address are one connection to this crate and two to the kernel. This crate writes one spelling only. Where another program wrote another
+//! one, the kernel makes a second controller; then that is taken back, and the error is [`ConnectError::AlreadyConnected`] as ever. Finding it costs one look at a
+//! name, and only where the new controller is not the first of its subsystem a look at its siblings.
 
 mod error;
 mod kind;
 mod preflight;
 mod security;
+mod twin;
 mod within;
 
 use std::collections::BTreeSet;
@@ -59,7 +63,7 @@ pub struct Connected {
 /// after this has returned: see [`wait_for_namespace`](super::wait::wait_for_namespace).
 ///
 /// # Errors
-/// [`ConnectError`]. Nothing was created then, with the exceptions of [`ConnectError::Reply`] and [`ConnectError::NoReply`].
+/// [`ConnectError`]. Nothing is left of the connect then, with the exceptions of [`ConnectError::Reply`], [`ConnectError::NoReply`] and [`ConnectError::Twice`].
 #[cfg(target_os = "linux")]
 pub fn connect(
     device: &dyn FabricsDevice,
@@ -82,7 +86,8 @@ pub fn connect_with(
     let target = || options.to_string();
     preflight::check_options(device, options)?;
     preflight::check_interface(options)?;
-    let existing: BTreeSet<ControllerName> = match preflight::who_looks(sysfs, options) {
+    let looks = preflight::who_looks(sysfs, options);
+    let existing: BTreeSet<ControllerName> = match looks {
         Looks::Kernel => preflight::names(sysfs),
         Looks::Us => {
             let before = Inventory::scan_quietly(sysfs)
@@ -107,7 +112,23 @@ pub fn connect_with(
         Err(source) => return Err(ConnectError::Device { target: target(), source }),
     };
     let reply = Reply::parse(&text).map_err(|source| ConnectError::Reply { target: target(), source })?;
+    match looks {
+        Looks::Kernel => refuse_twin(sysfs, options, reply.controller)?,
+        Looks::Us => {}
+    }
     Ok(Connected { controller: reply.controller, cntlid: reply.cntlid })
+}
+
+/// Takes a new controller back that is there already, under another spelling of its address.
+fn refuse_twin(sysfs: &Sysfs, options: &ConnectOptions, made: ControllerName) -> Result<(), ConnectError> {
+    let Some(twin) = twin::find(sysfs, options, made) else { return Ok(()) };
+    let target = options.to_string();
+    match within::remove(sysfs, made) {
+        Ok(()) => Err(ConnectError::AlreadyConnected { target, controller: twin.name, state: twin.state }),
+        Err(source) => {
+            Err(ConnectError::Twice { target, controller: twin.name, made, source: Box::new(source) })
+        }
+    }
 }
 
 /// The kernel said no: find out why.
@@ -271,6 +292,25 @@ mod tests {
         f.file("proc/sys/kernel/osrelease", "6.4.0");
         assert!(connect_with(&device, &f.sysfs(), &mut NoLog, &options).is_err());
         assert_eq!(device.written().len(), 1, "an older one was not");
+    }
+
+    #[test]
+    fn a_twin_under_another_spelling_is_found_when_the_kernel_has_made_it() {
+        let f = Fixture::new();
+        f.file("proc/sys/kernel/osrelease", "6.12.48");
+        f.controller("nvme5", TCP, &[("address", "traddr=0:0:0:0:0:0:0:1,trsvcid=4420")])
+            .controller("nvme6", TCP, &[("address", "traddr=::1,trsvcid=4420"), ("cntlid", "2")])
+            .subsystem("nvme-subsys5", "mysub", &["nvme5", "nvme6"]);
+        let device = device().answer(Ok("instance=6,cntlid=2\n"));
+        // Nothing here plays the kernel that takes it away: the attribute that would is missing.
+        let error = connect_with(&device, &f.sysfs(), &mut NoLog, &options("::1", "mysub", UUID)).unwrap_err();
+        assert!(
+            matches!(error, ConnectError::Twice { controller, made, .. }
+                if controller == ControllerName::new(5) && made == ControllerName::new(6)),
+            "{error}"
+        );
+        assert_eq!((error.stage(), error.kind()), (Stage::Duplicate, ConnectErrorKind::AlreadyConnected));
+        assert!(error.to_string().ends_with("and cannot be removed (disconnect nvme6)"), "{error}");
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use nvme_proto::IpTraddr;
 
 use super::ConnectError;
+use super::twin::{is_same_address, is_same_port};
 use crate::kernel::device::FabricsDevice;
 use crate::kernel::names::ControllerName;
 use crate::kernel::sysfs::{Controller, Inventory, Sysfs, entries, read_bounded};
@@ -109,7 +110,7 @@ pub(crate) fn find_same<'a>(inventory: &'a Inventory, options: &ConnectOptions) 
 
 /// As the kernel decides it (`fabrics.h: nvmf_ctlr_matches_baseopts`, `fabrics.c: nvmf_ip_options_match`), but addresses are compared as addresses: two
 /// spellings of one address are one connection.
-fn is_duplicate(c: &Controller, options: &ConnectOptions) -> bool {
+pub(super) fn is_duplicate(c: &Controller, options: &ConnectOptions) -> bool {
     let host = options.host();
     let (traddr, host_traddr) = options.addresses();
     let optional = |theirs: Option<&str>, ours: Option<String>| match (theirs, ours) {
@@ -124,14 +125,13 @@ fn is_duplicate(c: &Controller, options: &ConnectOptions) -> bool {
         && c.host_nqn.as_deref() == Some(host.nqn.as_str())
         && c.host_id.as_deref().is_some_and(|id| id.eq_ignore_ascii_case(&host.id.to_string()))
         && optional(c.address.traddr.as_deref(), traddr)
-        && optional(c.address.trsvcid.as_deref(), options.port().map(|p| p.to_string()))
+        && match (c.address.trsvcid.as_deref(), options.port()) {
+            (None, None) => true,
+            (Some(theirs), Some(ours)) => is_same_port(theirs, ours),
+            _ => false,
+        }
         && optional(c.address.host_traddr.as_deref(), host_traddr)
         && optional(c.address.host_iface.as_deref(), options.local_interface().map(str::to_owned))
-}
-
-/// Equal as text, or as what the text means: our spelling is canonical, theirs may not be.
-fn is_same_address(theirs: &str, ours: &str) -> bool {
-    theirs == ours || theirs.parse::<nvme_proto::IpTraddr>().is_ok_and(|a| a.to_string() == ours)
 }
 
 /// The controller's identity, if it shares exactly one half with ours.

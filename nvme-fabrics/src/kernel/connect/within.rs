@@ -150,16 +150,19 @@ fn settle(sysfs: &Sysfs, outcome: Result<Connected, ConnectError>) -> Settled {
         Ok(connected) => connected.controller,
         Err(error) => return Settled::Failed(error),
     };
-    // It was made a moment ago and nobody was told its name.
-    let removed = match Controller::read(sysfs, controller) {
+    match remove(sysfs, controller) {
+        Ok(()) => Settled::Removed(controller),
+        Err(source) => Settled::LeftOver { controller, source },
+    }
+}
+
+/// Takes a controller back that was made a moment ago, and whose name nobody was told.
+pub(super) fn remove(sysfs: &Sysfs, controller: ControllerName) -> Result<(), DisconnectError> {
+    match Controller::read(sysfs, controller) {
         Some(connection) => {
             DisconnectPlan::of_one(connection).execute(sysfs, Force::Yes, REMOVE_PATIENCE).map(drop)
         }
         None => Ok(()),
-    };
-    match removed {
-        Ok(()) => Settled::Removed(controller),
-        Err(source) => Settled::LeftOver { controller, source },
     }
 }
 

@@ -32,7 +32,6 @@ pub struct DisconnectPlan {
 
 impl DisconnectPlan {
     /// Exactly this connection, which has no namespaces.
-    #[cfg(target_os = "linux")]
     pub(crate) fn of_one(connection: Controller) -> Self {
         Self {
             selector: Selector::Controller(connection.name),
