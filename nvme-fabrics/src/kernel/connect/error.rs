@@ -2,102 +2,16 @@
 
 use std::io;
 
-use nvme_proto::{HostNqn, IpTraddr};
+use nvme_proto::IpTraddr;
 
+use super::{Stage, hint};
 use crate::identity::HostIdentity;
 use crate::kernel::device::{DeviceError, ReplyError};
 use crate::kernel::disconnect::DisconnectError;
 use crate::kernel::errno::Errno;
-use crate::kernel::log::{BadParameter, Rejection};
+use crate::kernel::log::Rejection;
 use crate::kernel::names::ControllerName;
 use crate::kernel::sysfs::{ControllerState, ScanError};
-use crate::options::OptionInfo;
-
-/// How far a connect got.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Stage {
-    /// The options themselves.
-    Request,
-    /// The fabrics device.
-    Device,
-    /// Host NQN and identifier.
-    HostIdentity,
-    /// The same connection exists.
-    Duplicate,
-    /// Local address or interface.
-    Address,
-    /// The network between here and the target.
-    Network,
-    /// The first exchange of NVMe/TCP.
-    Initialize,
-    /// The Connect command.
-    Connect,
-    /// Keys for TLS, and its handshake.
-    Tls,
-    /// Authentication.
-    Authentication,
-    /// What the controller says about itself.
-    Identify,
-    /// Not known.
-    Unknown,
-}
-
-impl Stage {
-    /// The stage that an error number of the write, and the reason in the log, point to.
-    ///
-    /// | error number | stage |
-    /// |---|---|
-    /// | EALREADY | duplicate |
-    /// | ECONNREFUSED, ETIMEDOUT, EHOSTUNREACH, ENETUNREACH | network |
-    /// | EADDRNOTAVAIL, ENODEV | address |
-    /// | ECONNRESET, EAGAIN | initialize |
-    /// | EKEYREJECTED, ENOKEY, EPROTONOSUPPORT | authentication |
-    /// | EKEYEXPIRED, EKEYREVOKED, ESRCH | TLS |
-    /// | EIO | connect |
-    /// | EOPNOTSUPP | identify |
-    /// | EINVAL, others | unknown, unless the log tells |
-    #[must_use]
-    pub fn of(errno: Option<Errno>, rejection: Option<&Rejection>) -> Self {
-        match rejection {
-            Some(Rejection::IdentityInUse { .. }) => return Self::HostIdentity,
-            Some(Rejection::UnknownOption { .. } | Rejection::NoTransport { .. }) => return Self::Request,
-            Some(Rejection::NotDiscovery { .. } | Rejection::DuplicateController { .. }) => {
-                return Self::Identify;
-            }
-            Some(
-                Rejection::AuthenticationRequired
-                | Rejection::AuthenticationFailed { .. }
-                | Rejection::SecureChannelRequired,
-            ) => return Self::Authentication,
-            Some(
-                Rejection::NoKeyring { .. }
-                | Rejection::NoKey { .. }
-                | Rejection::KeyNotFound { .. }
-                | Rejection::KeyUnusable { .. }
-                | Rejection::NoHandshakeDaemon
-                | Rejection::HandshakeTimeout
-                | Rejection::HandshakeFailed { .. },
-            ) => return Self::Tls,
-            Some(Rejection::Initialize { .. }) => return Self::Initialize,
-            Some(Rejection::BadAddress { .. }) => return Self::Address,
-            _ => {}
-        }
-        match errno {
-            Some(Errno::EALREADY) => Self::Duplicate,
-            Some(Errno::ECONNREFUSED | Errno::ETIMEDOUT | Errno::EHOSTUNREACH | Errno::ENETUNREACH) => {
-                Self::Network
-            }
-            Some(Errno::EADDRNOTAVAIL | Errno::ENODEV) => Self::Address,
-            Some(Errno::ECONNRESET | Errno::EAGAIN) => Self::Initialize,
-            Some(Errno::EKEYREJECTED | Errno::ENOKEY | Errno::EPROTONOSUPPORT) => Self::Authentication,
-            Some(Errno::EKEYEXPIRED | Errno::EKEYREVOKED | Errno::ESRCH) => Self::Tls,
-            Some(Errno::EIO) => Self::Connect,
-            Some(Errno::EOPNOTSUPP) => Self::Identify,
-            _ => Self::Unknown,
-        }
-    }
-}
 
 /// A connect failed. `Display` says what, where and what to do; the kernel's error number comes through
 /// [`source`](std::error::Error::source) and [`errno`](Self::errno).
@@ -306,7 +220,7 @@ impl ConnectError {
     pub fn hint(&self) -> String {
         match self {
             Self::Device { source, .. } => source.hint().unwrap_or_default().to_owned(),
-            Self::Unsupported { option, .. } => unsupported_hint(option),
+            Self::Unsupported { option, .. } => hint::unsupported(option),
             Self::AlreadyConnected { controller, .. } => {
                 format!("use {controller}, or ask for a duplicate connection")
             }
@@ -316,139 +230,13 @@ impl ConnectError {
             ),
             Self::Scan { .. } => String::new(),
             Self::Refused { target, host, rejection, source, .. } => {
-                refused_hint(target, host, rejection.as_ref(), Errno::of(source))
+                hint::refused(target, host, rejection.as_ref(), Errno::of(source))
             }
             Self::NoInterface { address, .. } => {
                 format!("name the interface: {address}%eth0, or choose the local interface")
             }
             Self::NoReply { .. } | Self::Reply { .. } => "look for it with `list`".to_owned(),
         }
-    }
-}
-
-/// What the kernel lacks: age, or a part that was not built in.
-fn unsupported_hint(option: &str) -> String {
-    match OptionInfo::of(option) {
-        Some(OptionInfo { since, config: Some(config), .. }) => {
-            format!("nothing was sent; it needs Linux {since} or newer, built with CONFIG_{config}")
-        }
-        Some(OptionInfo { since, .. }) => {
-            format!("nothing was sent; do without it or use Linux {since} or newer")
-        }
-        None => "nothing was sent; do without it or use a newer kernel".to_owned(),
-    }
-}
-
-/// One line for each reason.
-fn refused_hint(target: &str, host: &str, rejection: Option<&Rejection>, errno: Option<Errno>) -> String {
-    if let Some(hint) = rejection.and_then(super::security::hint) {
-        return hint;
-    }
-    let from_log = match rejection {
-        Some(Rejection::SubsystemNotFound { subsystem }) if is_host_name(subsystem, host) => {
-            "that has the form of a host NQN, and a host NQN cannot stand in place of the subsystem's: name the subsystem, and \
-             this host apart from it; `discover` shows what this port offers this host"
-        }
-        Some(Rejection::SubsystemNotFound { .. }) => {
-            "check the NQN, it is the subsystem's and not the host's; `discover` shows what this port offers this host"
-        }
-        Some(Rejection::HostNotAllowed { .. }) => {
-            "allow this host NQN on the target, or connect with one that is allowed"
-        }
-        Some(Rejection::InvalidParameter(BadParameter::HostNqn(_))) => {
-            "some targets answer so when the host is not allowed"
-        }
-        Some(Rejection::InvalidParameter(BadParameter::CommandOffset(at))) if at == "44" => {
-            "the queue size is not one that the target takes: ask for a smaller one"
-        }
-        Some(Rejection::Initialize { text }) if text.contains("digest mismatch") => {
-            "the target does not agree to the digests that were asked for: do without them, or enable them there"
-        }
-        Some(Rejection::Initialize { .. }) => {
-            "something else than NVMe/TCP may listen at that port, or it demands TLS"
-        }
-        Some(Rejection::ControllerBusy) => "try again later, or raise the target's limit",
-        Some(Rejection::AuthenticationRequired) => "give the secret that the target expects of this host",
-        Some(Rejection::IdentityInUse { .. }) => {
-            "one host has one NQN and one identifier; use the same pair everywhere"
-        }
-        Some(Rejection::NoTransport { .. }) => {
-            "load its module: modprobe nvme-tcp, or nvme-loop for the loop transport"
-        }
-        Some(Rejection::UnknownOption { .. }) => "do without it or use a newer kernel",
-        Some(Rejection::BadAddress { text }) if text.starts_with("invalid interface") => {
-            "the local network interface does not exist in the initial network namespace"
-        }
-        Some(Rejection::BadAddress { .. }) => {
-            "what follows the `%` of an address must be an interface of the initial network namespace"
-        }
-        Some(Rejection::NotDiscovery { .. }) => "connect without asking for discovery",
-        Some(Rejection::Other(text)) => {
-            // The log often only repeats the number ("failed to connect socket: -111"); then the number's own line says more.
-            let own = errno_hint(target, host, errno);
-            return match errno {
-                Some(Errno::EIO | Errno::EINVAL | Errno::ENODEV | Errno::ENOMEM | Errno::EOPNOTSUPP) => {
-                    format!("the kernel log says: {text}")
-                }
-                _ if own.is_empty() => format!("the kernel log says: {text}"),
-                _ => own,
-            };
-        }
-        _ => "",
-    };
-    if rejection.is_some() { from_log.to_owned() } else { errno_hint(target, host, errno) }
-}
-
-/// Whether what was asked for as a subsystem is rather a host: this one's name, or a name made from a UUID as hosts have it.
-fn is_host_name(subsystem: &str, host: &str) -> bool {
-    subsystem == host || subsystem.parse::<HostNqn>().is_ok_and(|nqn| nqn.uuid().is_some())
-}
-
-/// One line for each error number.
-fn errno_hint(target: &str, host: &str, errno: Option<Errno>) -> String {
-    match errno {
-        Some(Errno::EIO) => format!(
-            "the target refused and the kernel log did not tell why; most likely {target} is not offered there, or \
-             it does not allow host `{host}`, or the target's limit of controllers is reached, or it demands authentication"
-        ),
-        Some(Errno::ECONNREFUSED) => {
-            "nothing listens at that address and port: check both, and that the target's port is enabled".to_owned()
-        }
-        Some(Errno::ETIMEDOUT) => {
-            "the address does not answer: check it, and firewalls in between that drop packets".to_owned()
-        }
-        Some(Errno::EHOSTUNREACH | Errno::ENETUNREACH) => {
-            "there is no way to that address from here: check it, the route and the link".to_owned()
-        }
-        Some(Errno::EADDRNOTAVAIL) => {
-            "the local address to connect from is not one of this machine".to_owned()
-        }
-        Some(Errno::ENODEV) => "the local network interface does not exist, or the controller never became ready".to_owned(),
-        Some(Errno::ECONNRESET) => {
-            "the peer closed during the first exchange: something else than NVMe/TCP listens there, or it demands TLS".to_owned()
-        }
-        Some(Errno::EAGAIN) => {
-            "the peer accepted and then kept silent: something else than NVMe/TCP may listen there".to_owned()
-        }
-        Some(Errno::EOPNOTSUPP) => {
-            "the controller lacks something that Linux needs, or demands secure concatenation".to_owned()
-        }
-        Some(Errno::ENOKEY) => "the target demands authentication, and there is no secret for it; or a key for TLS is missing".to_owned(),
-        Some(Errno::EKEYEXPIRED) => "the key or keyring that was named has expired: insert the key again".to_owned(),
-        Some(Errno::EKEYREVOKED) => "the key or keyring that was named was revoked: insert the key again".to_owned(),
-        Some(Errno::EKEYREJECTED) => "authentication failed: the two sides have different secrets".to_owned(),
-        Some(Errno::EPROTONOSUPPORT) => {
-            "the target demands authentication, for which this kernel was not built".to_owned()
-        }
-        Some(Errno::ENOMEM) => "the target granted no I/O queues, or the kernel is out of memory".to_owned(),
-        Some(Errno::EBUSY) => "the transport's module is being unloaded: try again".to_owned(),
-        Some(Errno::EALREADY) => "the same connection exists already".to_owned(),
-        Some(Errno::EINVAL) => {
-            "the options are well-formed, so either this kernel does not know one of them, or the controller answered \
-             something that Linux does not accept; the kernel log tells which"
-                .to_owned()
-        }
-        _ => String::new(),
     }
 }
 

@@ -21,9 +21,11 @@
 //! name, and only where the new controller is not the first of its subsystem a look at its siblings.
 
 mod error;
+mod hint;
 mod kind;
 mod preflight;
 mod security;
+mod stage;
 mod twin;
 mod within;
 
@@ -31,10 +33,11 @@ use std::collections::BTreeSet;
 
 use nvme_proto::Cntlid;
 
-pub use error::{ConnectError, Stage};
+pub use error::ConnectError;
 pub use kind::ConnectErrorKind;
 use preflight::Looks;
 pub(crate) use preflight::find_same;
+pub use stage::Stage;
 #[cfg(target_os = "linux")]
 pub use within::connect_within;
 pub use within::{Settled, Unfinished, WithinError, connect_within_with};
@@ -303,7 +306,8 @@ mod tests {
             .subsystem("nvme-subsys5", "mysub", &["nvme5", "nvme6"]);
         let device = device().answer(Ok("instance=6,cntlid=2\n"));
         // Nothing here plays the kernel that takes it away: the attribute that would is missing.
-        let error = connect_with(&device, &f.sysfs(), &mut NoLog, &options("::1", "mysub", UUID)).unwrap_err();
+        let error =
+            connect_with(&device, &f.sysfs(), &mut NoLog, &options("::1", "mysub", UUID)).unwrap_err();
         assert!(
             matches!(error, ConnectError::Twice { controller, made, .. }
                 if controller == ControllerName::new(5) && made == ControllerName::new(6)),

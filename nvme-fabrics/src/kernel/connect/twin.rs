@@ -134,7 +134,14 @@ mod tests {
         for theirs in ["127.0.0.256", "127.0.1", "127.0.0.1.0", "127.0.0.+1", "127.0.0.", "127.0.0.0x1", ""] {
             assert!(!is_same_address(theirs, "127.0.0.1"), "{theirs}");
         }
-        for (text, want) in [("4420", true), ("0x1144", true), ("010504", true), ("04420", false), ("+4420", false), ("", false)] {
+        for (text, want) in [
+            ("4420", true),
+            ("0x1144", true),
+            ("010504", true),
+            ("04420", false),
+            ("+4420", false),
+            ("", false),
+        ] {
             assert_eq!(is_same_port(text, 4420), want, "{text}");
         }
     }

@@ -7,16 +7,21 @@
 //! | module | what | platform |
 //! |---|---|---|
 //! | this | [`KernelLog`], [`NoLog`], [`Record`] | any |
-//! | [`rejection`] | messages to reasons | any |
+//! | [`rejection`] | the log since a mark to one reason | any |
+//! | `message` | one message to a reason | any |
+//! | `reason` | [`Rejection`] | any |
 //! | `os` | `OsKernelLog`: `/dev/kmsg` | Linux |
 
+mod message;
 #[cfg(target_os = "linux")]
 mod os;
+mod reason;
 pub mod rejection;
 
 #[cfg(target_os = "linux")]
 pub use os::OsKernelLog;
-pub use rejection::{Attempt, BadParameter, Rejection};
+pub use reason::{BadParameter, Rejection};
+pub use rejection::Attempt;
 
 /// Something that can tell what the kernel logged since a certain moment.
 pub trait KernelLog {
