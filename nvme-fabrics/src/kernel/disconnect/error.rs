@@ -57,6 +57,28 @@ pub enum DisconnectError {
     Scan(#[from] ScanError),
 }
 
+impl DisconnectError {
+    /// Why, as a word that stays the same for ever, for logs and scripts: `nothing-matched`, `no-controllers`, `not-fabrics`, `in-use`, `incomplete`,
+    /// `cannot-list`.
+    #[must_use]
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::NothingMatched { .. } => "nothing-matched",
+            Self::NoControllers { .. } => "no-controllers",
+            Self::NotFabrics { .. } => "not-fabrics",
+            Self::InUse { .. } => "in-use",
+            Self::Incomplete { .. } => "incomplete",
+            Self::Scan(_) => "cannot-list",
+        }
+    }
+
+    /// Whether the same request may succeed later without any change to it: what is in use may be given back, and a controller may go by itself.
+    #[must_use]
+    pub const fn is_retryable(&self) -> bool {
+        matches!(self, Self::InUse { .. } | Self::Incomplete { .. })
+    }
+}
+
 /// Why one controller did not go.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]

@@ -38,7 +38,7 @@ pub use plan::{DisconnectPlan, plan_disconnect};
 use crate::config::Owner;
 
 use super::errno::Errno;
-use super::names::{ControllerName, NameError, NamespaceName};
+use super::names::{ControllerName, GenericName, NameError, NamespaceName};
 use super::sysfs::{Controller, Sysfs};
 use super::wait::{poll, wait_gone};
 
@@ -51,6 +51,8 @@ pub enum Selector {
     Controller(ControllerName),
     /// Every controller that serves this namespace: all paths, and with them all other namespaces that have no further path.
     Namespace(NamespaceName),
+    /// The same, by the namespace's character device: `ng3n1` need not be the one of `nvme3n1`.
+    Generic(GenericName),
     /// Every controller that was connected like this.
     Address(AddressSelector),
     /// Every fabrics controller of this machine.
@@ -69,7 +71,7 @@ impl Selector {
 }
 
 impl Selector {
-    /// What a device name means: `nvme3` or `/dev/nvme3` is a controller, `nvme3n1` or `/dev/nvme3n1` a namespace.
+    /// What a device name means: `nvme3` or `/dev/nvme3` is a controller, `nvme3n1` or `/dev/nvme3n1` a namespace, as is `ng3n1` or `/dev/ng3n1`.
     ///
     /// # Errors
     /// [`NameError`] for everything else, partitions included.
@@ -77,9 +79,10 @@ impl Selector {
         ControllerName::from_str(name)
             .map(Self::Controller)
             .or_else(|_| NamespaceName::from_str(name).map(Self::Namespace))
+            .or_else(|_| GenericName::from_str(name).map(Self::Generic))
             .map_err(|_| NameError {
                 text: name.to_owned(),
-                expected: "a controller (like `nvme3`) or of a namespace (like `nvme3n1`)",
+                expected: "a controller (like `nvme3`) or of a namespace (like `nvme3n1` or `ng3n1`)",
             })
     }
 }
@@ -90,6 +93,7 @@ impl fmt::Display for Selector {
             Self::Subsystem(nqn) => write!(f, "subsystem {nqn}"),
             Self::Controller(name) => write!(f, "controller {name}"),
             Self::Namespace(name) => write!(f, "namespace {name}"),
+            Self::Generic(name) => write!(f, "namespace {name}"),
             Self::Address(address) => write!(f, "{address}"),
             Self::All => f.write_str("all fabrics controllers"),
             Self::Unowned => f.write_str("all fabrics controllers without an owner"),

@@ -92,18 +92,10 @@ pub fn plan_disconnect(sysfs: &Sysfs, selector: &Selector) -> Result<DisconnectP
             inventory.controllers().filter(|(s, c)| is_it(*s, c)).map(|(_, c)| c).collect()
         }
         Selector::Controller(name) => inventory.controller(*name).into_iter().collect(),
-        Selector::Namespace(name) => match inventory.namespace(*name) {
-            None => Vec::new(),
-            Some((subsystem, namespace)) => {
-                let serving = namespace.controllers();
-                let serving: Vec<_> =
-                    subsystem.controllers.iter().filter(|c| serving.contains(&c.name)).collect();
-                if serving.is_empty() {
-                    return Err(DisconnectError::NoControllers { subsystem: words(subsystem) });
-                }
-                serving
-            }
-        },
+        Selector::Namespace(name) => serving(inventory.namespace(*name))?,
+        Selector::Generic(name) => {
+            serving(inventory.namespaces().find(|(_, namespace)| namespace.generic == Some(*name)))?
+        }
         Selector::Subsystem(nqn) => {
             // A controller may have got its subsystem while the trees were read: its own word counts too.
             let is_it = |s: Option<&Subsystem>, c: &Controller| {
@@ -183,6 +175,19 @@ pub fn plan_disconnect(sysfs: &Sysfs, selector: &Selector) -> Result<DisconnectP
     })
 }
 
+/// The controllers that serve a namespace, if it is there.
+fn serving<'i>(
+    found: Option<(&'i Subsystem, &'i Namespace)>,
+) -> Result<Vec<&'i Controller>, DisconnectError> {
+    let Some((subsystem, namespace)) = found else { return Ok(Vec::new()) };
+    let names = namespace.controllers();
+    let serving: Vec<_> = subsystem.controllers.iter().filter(|c| names.contains(&c.name)).collect();
+    if serving.is_empty() {
+        return Err(DisconnectError::NoControllers { subsystem: words(subsystem) });
+    }
+    Ok(serving)
+}
+
 /// Whether I/O to the namespace can take the way over this controller now.
 fn works(namespace: &Namespace, controller: &Controller) -> bool {
     let closed = |p: &NamespacePath| {
@@ -245,6 +250,17 @@ mod tests {
         let text = got.to_string();
         assert!(text.contains("controller nvme7 (mysub, tcp traddr=192.0.2.11,trsvcid=4420)"), "{text}");
         assert!(text.contains("namespace nvme2n1 goes"), "{text}");
+    }
+
+    #[test]
+    fn a_character_device_means_the_namespace_that_has_it() {
+        let f = crossed();
+        f.dir("sys/class/nvme-generic/ng2n1");
+        assert_eq!(numbers(&plan(&f, Selector::device("/dev/ng2n1").unwrap()).unwrap()), [5, 7]);
+        assert!(matches!(
+            plan(&f, Selector::device("ng5n1").unwrap()),
+            Err(DisconnectError::NothingMatched { .. })
+        ));
     }
 
     #[test]
