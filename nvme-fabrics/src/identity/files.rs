@@ -102,9 +102,7 @@ impl IdentityFiles {
     /// # Errors
     /// [`IdentityError`] when a file cannot be read or does not hold what it should; never a silent replacement.
     pub fn load(&self) -> Result<Option<Sourced>, IdentityError> {
-        let nqn = self.load_nqn()?;
-        let id = self.load_id()?;
-        Ok(match (nqn, id) {
+        Ok(match self.halves()? {
             (Some(nqn), Some(id)) => {
                 Some(Sourced { identity: HostIdentity::new(nqn, id), source: IdentitySource::Files })
             }
@@ -116,6 +114,27 @@ impl IdentityFiles {
             }
             (None, None) => None,
         })
+    }
+
+    /// What each file holds.
+    pub(super) fn halves(&self) -> Result<(Option<HostNqn>, Option<HostId>), IdentityError> {
+        Ok((self.load_nqn()?, self.load_id()?))
+    }
+
+    /// The files that do not hold their half of this pair: path, what is there, what is wanted.
+    pub(super) fn differing(
+        &self,
+        identity: &HostIdentity,
+    ) -> Result<Vec<(PathBuf, Option<String>, String)>, IdentityError> {
+        let wanted = [(self.hostid(), identity.id.to_string()), (self.hostnqn(), identity.nqn.to_string())];
+        let mut differing = Vec::new();
+        for (path, text) in wanted {
+            match first_line(&path)? {
+                Some(there) if there.eq_ignore_ascii_case(&text) && is_same(&path, &there, &text) => {}
+                there => differing.push((path, there, text)),
+            }
+        }
+        Ok(differing)
     }
 
     fn load_nqn(&self) -> Result<Option<HostNqn>, IdentityError> {
@@ -184,20 +203,17 @@ impl IdentityFiles {
     /// [`IdentityError::Exists`] when a file holds something else; nothing is written then.
     pub fn save(&self, identity: &HostIdentity) -> Result<Saved, IdentityError> {
         short_enough(&identity.nqn)?;
-        let wanted = [(self.hostid(), identity.id.to_string()), (self.hostnqn(), identity.nqn.to_string())];
-        let mut missing = Vec::new();
-        for (path, text) in &wanted {
-            match first_line(path)? {
-                None => missing.push((path, text)),
-                Some(existing) if existing.eq_ignore_ascii_case(text) && is_same(path, &existing, text) => {}
-                Some(existing) => return Err(IdentityError::Exists { path: path.clone(), existing }),
+        let differing = self.differing(identity)?;
+        for (path, existing, _) in &differing {
+            if let Some(existing) = existing {
+                return Err(IdentityError::Exists { path: path.clone(), existing: existing.clone() });
             }
         }
-        if missing.is_empty() {
+        if differing.is_empty() {
             return Ok(Saved::AlreadyThere);
         }
-        for (path, text) in missing {
-            write_new(path, text)?;
+        for (path, _, text) in differing {
+            write_new(&path, &text)?;
         }
         Ok(Saved::Written)
     }
@@ -241,12 +257,30 @@ fn read_text(path: &Path) -> io::Result<String> {
 
 /// Writes a file that does not exist, or holds nothing, in one step: a temporary file beside it, made durable, then linked into place.
 fn write_new(path: &Path, text: &str) -> Result<(), IdentityError> {
+    written(path, text, |temporary, path| match fs::hard_link(temporary, path) {
+        // A file without content counts as missing; it alone is replaced.
+        Err(e) if e.kind() == io::ErrorKind::AlreadyExists && is_blank(path) => fs::rename(temporary, path),
+        other => other,
+    })
+}
+
+/// Writes a file in one step, over whatever is there.
+pub(super) fn replace(path: &Path, text: &str) -> Result<(), IdentityError> {
+    written(path, text, |temporary, path| fs::rename(temporary, path))
+}
+
+/// Writes a temporary file beside the one that is wanted, and has it put into its place.
+fn written(
+    path: &Path,
+    text: &str,
+    place: impl FnOnce(&Path, &Path) -> io::Result<()>,
+) -> Result<(), IdentityError> {
     let failed = |source| IdentityError::Write { path: path.to_owned(), source };
     let dir = path.parent().unwrap_or(Path::new("/"));
     fs::create_dir_all(dir).map_err(failed)?;
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let temporary = dir.join(format!(".{name}.{}.{}", std::process::id(), uuid::Uuid::new_v4().simple()));
-    let written = write_then_place(&temporary, path, text);
+    let written = write(&temporary, text).and_then(|()| place(&temporary, path));
     let removed = fs::remove_file(&temporary);
     written.map_err(failed)?;
     match removed {
@@ -256,7 +290,7 @@ fn write_new(path: &Path, text: &str) -> Result<(), IdentityError> {
     }
 }
 
-fn write_then_place(temporary: &Path, path: &Path, text: &str) -> io::Result<()> {
+fn write(temporary: &Path, text: &str) -> io::Result<()> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
     #[cfg(unix)]
@@ -266,12 +300,7 @@ fn write_then_place(temporary: &Path, path: &Path, text: &str) -> io::Result<()>
     #[cfg(unix)]
     // Whatever the umask: the other tools of the machine read these files as ordinary users.
     file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))?;
-    file.sync_all()?;
-    match fs::hard_link(temporary, path) {
-        // A file without content counts as missing; it alone is replaced.
-        Err(e) if e.kind() == io::ErrorKind::AlreadyExists && is_blank(path) => fs::rename(temporary, path),
-        other => other,
-    }
+    file.sync_all()
 }
 
 fn is_blank(path: &Path) -> bool {

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | this | [`HostIdentity`], [`Sourced`], [`IdentitySource`] |
 //! | [`files`] | [`IdentityFiles`]: `/etc/nvme/hostnqn` and `/etc/nvme/hostid`, read and written |
+//! | `repair` | [`Repair`]: what could be done about files that do not fit together |
 //! | [`generate`] | identities from the machine's firmware or system, or by chance |
 //!
 //! A target tells hosts apart by both halves. Linux refuses (since 6.5) a connection whose halves contradict a live one: one
@@ -12,12 +13,14 @@
 
 pub mod files;
 pub mod generate;
+mod repair;
 
 use std::fmt;
 
 use nvme_proto::{HostId, HostNqn};
 
 pub use files::{IdentityError, IdentityFiles, Saved};
+pub use repair::{FileChange, Inconsistency, Proposal, Repair};
 
 /// Host NQN and host identifier.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
