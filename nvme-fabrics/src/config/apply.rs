@@ -132,6 +132,7 @@ pub fn connect_configured(
         config,
         system,
         how,
+        &|connection| connection.prepared(sysfs, system),
         &mut |wanted| ensure_paths(device, sysfs, wanted),
         &mut |request, tune| connect_all(device, sysfs, request, &how.all, tune),
         tune,
@@ -157,11 +158,14 @@ enum Step {
     Nothing,
 }
 
+type Prepare<'p> = &'p dyn Fn(&Connection) -> Result<Connection, Box<Finding>>;
+
 /// [`connect_configured`] over any way to connect.
 fn run<E>(
     config: &Config,
     system: &HostIdentity,
     how: &ApplyConfig,
+    prepare: Prepare<'_>,
     ensure: &mut dyn FnMut(&[ConnectOptions]) -> Result<Ensured, ScanError>,
     all: &mut dyn FnMut(&DiscoveryRequest, Tune<'_>) -> AllOutcome<E>,
     tune: Tune<'_>,
@@ -176,7 +180,7 @@ fn run<E>(
             connection.address.traddr.as_deref().unwrap_or("this machine")
         );
         let mut outcome = ConfigOutcome { index, what, result: ConfigResult::NotListed };
-        let step = match decide(connection, system, how, tune) {
+        let step = match decide(connection, system, how, prepare, tune) {
             Ok((options, step)) => {
                 outcome.what = options.to_string();
                 match step {
@@ -231,13 +235,16 @@ fn decide<E>(
     connection: &Connection,
     system: &HostIdentity,
     how: &ApplyConfig,
+    prepare: Prepare<'_>,
     tune: Tune<'_>,
 ) -> Result<(ConnectOptions, Todo), Box<ConfigResult<E>>> {
     let is_ours = |a: &String| how.owner.as_ref().is_some_and(|o| o.as_str() == a);
     if let Some(application) = connection.application.as_ref().filter(|a| !is_ours(a)) {
         return Err(Box::new(ConfigResult::OfApplication(application.clone())));
     }
-    let options = connection.options(system).map_err(|f| Box::new(ConfigResult::Unusable(f)))?;
+    let unusable = |f| Box::new(ConfigResult::Unusable(f));
+    let connection = &prepare(connection).map_err(unusable)?;
+    let options = connection.options(system).map_err(unusable)?;
     if let Some(exclusion) = how.all.exclusions_ref().find(&options) {
         return Err(Box::new(ConfigResult::Skipped(SkipReason::Excluded(exclusion.to_string()))));
     }
@@ -248,7 +255,7 @@ fn decide<E>(
             Ok((options, Todo::Connect))
         }
         ConnectionKind::Discovery => {
-            let request = connection.request(system).map_err(|f| Box::new(ConfigResult::Unusable(f)))?;
+            let request = connection.request(system).map_err(unusable)?;
             Ok((options, Todo::Ask(Box::new(request))))
         }
     }
@@ -320,6 +327,7 @@ controller = transport=tcp;traddr=192.0.2.1
             config,
             &system(),
             how,
+            &|connection| Ok(connection.clone()),
             &mut |wanted| {
                 let path = |o: &ConnectOptions| PathOutcome { options: o.clone(), state: state(o) };
                 wrote.borrow_mut().extend(wanted.iter().map(|o| o.to_option_string().expose().to_owned()));

@@ -77,7 +77,7 @@ pub struct Connection {
 }
 
 impl Connection {
-    fn finding(&self, position: Position, fault: Fault) -> Box<Finding> {
+    pub(super) fn finding(&self, position: Position, fault: Fault) -> Box<Finding> {
         Box::new(Finding {
             path: self.path.clone(),
             position,

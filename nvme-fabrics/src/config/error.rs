@@ -135,11 +135,31 @@ pub enum BadValue {
     /// No secret; which is not shown.
     #[error("that is no secret of the form DHHC-1:…")]
     Secret,
-    /// Neither the serial number of a key, nor anything else that can be sent.
+    /// Neither the serial number of a key, nor a key that can be put into the kernel's keyring from here.
     #[error(
-        "that is not the serial number of a key (put the key into the kernel's keyring and name it by its number)"
+        "that is neither the serial number of a key nor a key that can be put into the kernel's keyring from here"
     )]
     Key,
+    /// The name of a machine that nobody knows.
+    #[error("`{}` has no address that is known here", .0.escape_debug())]
+    UnknownName(String),
+    /// No keyring of this name that can be used.
+    #[error("`{}` is no keyring that can be used (the module nvme-tcp makes .nvme; its use needs root)", .0.escape_debug())]
+    Keyring(String),
+    /// A key in clear that is none; which is not shown.
+    #[error("that is no key of the form NVMeTLSkey-1:…")]
+    ClearKey,
+    /// An identity of a key for TLS that is none, or belongs to other names or another key.
+    #[error("that is not the identity of a key for TLS of this host, this subsystem and this key")]
+    KeyIdentity,
+    /// The kernel does not take the key.
+    #[error(
+        "the key cannot be put into the kernel's keyring (it needs root, and a kernel with TLS for NVMe)"
+    )]
+    KeyNotInserted,
+    /// No key of this identity.
+    #[error("the keyring has no key of this identity")]
+    NoSuchKey,
     /// Not of the kind that it must be.
     #[error("it must be {0}")]
     Kind(&'static str),

@@ -43,7 +43,8 @@ pub struct Exclusions {
     unreadable: Vec<PathBuf>,
 }
 
-const FIELDS: [&str; 8] =
+/// The fields of an entry.
+pub(super) const FIELDS: [&str; 8] =
     ["transport", "traddr", "trsvcid", "nqn", "host-traddr", "host-iface", "hostnqn", "hostid"];
 
 impl Exclusions {
@@ -87,14 +88,7 @@ impl Exclusions {
             match line {
                 Ok(Line::Section(name)) => is_inside = name == "exclusions",
                 Ok(Line::Pair { key: "exclusion", value, value_at }) if is_inside => {
-                    let entry: Option<Vec<(String, String)>> = fields(value, value_at)
-                        .map(|(_, pair)| {
-                            let (key, value) = pair?;
-                            (FIELDS.contains(&key) && !value.is_empty())
-                                .then(|| (key.to_owned(), value.to_owned()))
-                        })
-                        .collect();
-                    if let Some(fields) = entry.filter(|f| !f.is_empty()) {
+                    if let Some(fields) = entry(value, value_at) {
                         self.entries.push(Exclusion {
                             text: value.to_owned(),
                             path: path.to_owned(),
@@ -125,6 +119,17 @@ impl Exclusions {
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
+}
+
+/// The fields of an entry; `None` for one that matches nothing.
+pub(super) fn entry(text: &str, at: Position) -> Option<Vec<(String, String)>> {
+    let pairs: Option<Vec<_>> = fields(text, at)
+        .map(|(_, pair)| {
+            let (key, value) = pair?;
+            (FIELDS.contains(&key) && !value.is_empty()).then(|| (key.to_owned(), value.to_owned()))
+        })
+        .collect();
+    pairs.filter(|fields| !fields.is_empty())
 }
 
 fn is_it(options: &ConnectOptions, key: &str, want: &str) -> bool {

@@ -8,7 +8,9 @@
 //! | `fabrics_conf` | `nvme-fabrics.conf` and its drop-ins (nvme-cli 3) |
 //! | `discovery_conf`, `json` | `discovery.conf` and `config.json` (nvme-cli 2) |
 //! | `write` | [`to_files`]: `nvme-fabrics.conf` again |
+//! | `prepare` | [`Connection::prepared`]: names of machines, keyrings by name, keys in clear |
 //! | `exclusions` | [`Exclusions`]: what programs that decide by themselves leave alone |
+//! | `exclude` | [`exclude`], [`include`]: entries written and taken out |
 //! | `registry` | [`Registry`]: who looks after which controller |
 //! | `apply` | [`connect_configured`]: connect what is wanted |
 //!
@@ -38,6 +40,9 @@
 //!
 #![doc = include_str!("keys.md")]
 //!
+//! Addresses may be names of machines. `keyring` may be a name (`.nvme`), `tls-key` a key in clear (`NVMeTLSkey-1:…`), which is put into the keyring when it is
+//! connected, and `tls-key-identity` its identity, or that of a key which is there: see [`Connection::prepared`].
+//!
 //! Source: libnvme `design/CONFIG.md`, `design/EXCLUSIONS.md` and `design/REGISTRY.md`; libnvme 1.16 `json.c`, nvme-cli 2.16 `fabrics.c`.
 
 #[cfg(target_os = "linux")]
@@ -45,6 +50,7 @@ mod apply;
 mod connection;
 mod discovery_conf;
 mod error;
+mod exclude;
 mod exclusions;
 #[cfg(any(test, feature = "testing"))]
 pub(crate) mod exercise;
@@ -53,6 +59,8 @@ mod files;
 mod ini;
 mod json;
 mod key;
+#[cfg(target_os = "linux")]
+mod prepare;
 mod registry;
 mod settings;
 #[cfg(test)]
@@ -66,6 +74,7 @@ use std::path::{Path, PathBuf};
 pub use apply::{ApplyConfig, ConfigOutcome, ConfigResult, connect_configured};
 pub use connection::{Connection, ConnectionKind, PathAddress, Persona};
 pub use error::{BadValue, ConfigError, Consequence, Fault, Finding, Position};
+pub use exclude::{ExclusionError, NewExclusion, exclude, include};
 pub use exclusions::{Exclusion, Exclusions};
 pub use registry::{Owner, OwnerError, Registry};
 pub use settings::Settings;

@@ -77,6 +77,31 @@ impl Settings {
         self.0.get(name)?.value.as_ref().map(|v| v.as_str())
     }
 
+    /// Another value for a setting that is there.
+    pub(super) fn replace(&mut self, name: &str, value: String) {
+        if let Some(setting) = self.0.get_mut(name) {
+            setting.value = Some(Zeroizing::new(value));
+        }
+    }
+
+    /// A setting that has been taken care of.
+    pub(super) fn remove(&mut self, name: &str) {
+        self.0.remove(name);
+    }
+
+    /// Sets the serial number of a key where the setting was about another form of it, at the same place.
+    pub(super) fn set_key(&mut self, of: &str, serial: KeySerial) {
+        if let Some(mut setting) = self.0.get(of).cloned() {
+            setting.value = Some(Zeroizing::new(serial.to_string()));
+            self.0.insert("tls-key", setting);
+        }
+    }
+
+    /// Where a setting stands.
+    pub(super) fn position(&self, name: &str) -> Option<Position> {
+        self.0.get(name).map(|setting| setting.position)
+    }
+
     /// Whether nothing is set.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -190,8 +215,8 @@ fn secret(text: &str) -> Result<DhchapSecret, BadValue> {
     text.parse().map_err(|_| BadValue::Secret)
 }
 
-/// Decimal or `0x…`, as `/proc/keys` shows it. Keys in clear and keyrings by name are put there first, by other means.
-fn serial(text: &str) -> Result<KeySerial, BadValue> {
+/// Decimal or `0x…`, as `/proc/keys` shows it. Keys in clear and keyrings by name become one before: [`Connection::prepared`](super::Connection::prepared).
+pub(super) fn serial(text: &str) -> Result<KeySerial, BadValue> {
     let n = number(text).ok().and_then(|n| i32::try_from(n).ok());
     n.and_then(KeySerial::new).ok_or(BadValue::Key)
 }

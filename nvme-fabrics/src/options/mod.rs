@@ -8,13 +8,15 @@
 //! | `text` | the option string |
 //! | `read` | what the user-space host takes of them |
 //! | `fc` | [`FcAddress`] |
+//! | `lookup` | [`lookup`]: addresses of machines by their names |
 //! | `error` | [`OptionError`] |
 //!
-//! Pure: nothing here touches a kernel. Options that exist are valid, so the string cannot be refused for its syntax, a range, a
+//! Pure: nothing here touches a kernel, and only [`lookup`] asks anybody. Options that exist are valid, so the string cannot be refused for its syntax, a range, a
 //! missing part, or an option that its transport does not take; and no value can smuggle in another option.
 
 mod error;
 mod fc;
+mod lookup;
 mod newer;
 #[cfg(feature = "tokio")]
 mod read;
@@ -30,6 +32,8 @@ use nvme_proto::{IpTraddr, Nqn, SubsysNqn};
 use crate::identity::HostIdentity;
 pub use error::OptionError;
 pub use fc::{FcAddress, FcAddressError};
+pub(crate) use lookup::is_name;
+pub use lookup::{LookupError, lookup};
 use newer::{NewerOption, plain_text};
 pub use security::KeySerial;
 use security::Security;
