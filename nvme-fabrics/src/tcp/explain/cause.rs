@@ -263,7 +263,7 @@ impl fmt::Display for Cause {
             Self::NothingListens => f.write_str("nothing listens at that address and port"),
             Self::Unreachable { kind } => write!(f, "there is no way to that address: {kind}"),
             Self::NoAnswer { waited } => write!(f, "the address does not answer within {}", Secs(*waited)),
-            Self::Tls => f.write_str("what listens there speaks TLS"),
+            Self::Tls => f.write_str("what listens there speaks TLS; from here it was not asked further"),
             Self::NoTls => f.write_str("what listens there does not speak TLS"),
             Self::OtherProtocol { first } => {
                 write!(f, "what listens there does not speak NVMe/TCP; it says `{}`", first.escape_ascii())
@@ -302,10 +302,12 @@ impl fmt::Display for Cause {
             Self::Refused { queue: 0, reject } => reject.fmt(f),
             Self::Refused { queue, reject } => write!(f, "queue {queue}: {reject}"),
             Self::AuthenticationRequired => {
-                f.write_str("the target accepts this host, and demands that it authenticates")
+                f.write_str(
+                    "the target accepts this host, and demands that it authenticates; from here it was not asked further",
+                )
             }
             Self::SecureChannelRequired => f.write_str(
-                "the target accepts this host, and demands that it authenticates and changes to TLS",
+                "the target accepts this host, and demands that it authenticates and changes to TLS; from here it was not asked further",
             ),
             Self::NotDiscovery => f.write_str("it is a subsystem with namespaces, not a discovery service"),
             Self::IsDiscovery => f.write_str("it is a discovery service, not a subsystem with namespaces"),
