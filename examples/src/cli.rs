@@ -6,6 +6,7 @@ use std::error::Error;
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Write as _};
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -46,6 +47,38 @@ pub fn exit(outcome: Outcome) -> ExitCode {
         }
     }
 }
+
+/// As [`exit`], for programs that may have been asked for JSON: then the error is an object on stdout as well, unless one was printed there before.
+#[cfg(target_os = "linux")]
+pub fn exit_as(output: Output, outcome: Outcome) -> ExitCode {
+    if let (Output::Json, Err(error)) = (output, &outcome)
+        && !HAS_PRINTED.load(Ordering::Relaxed)
+        && let Err(error) = print_json(&crate::failure::to_json(error.as_ref()))
+    {
+        note(&format!("error: {}", explain(error.as_ref())));
+    }
+    exit(outcome)
+}
+
+/// How results are printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Output {
+    /// For people.
+    Text,
+    /// One object.
+    Json,
+}
+
+impl Output {
+    /// What `--json` says.
+    #[must_use]
+    pub const fn of(json: bool) -> Self {
+        if json { Self::Json } else { Self::Text }
+    }
+}
+
+/// Whether an object was printed: a program prints one.
+static HAS_PRINTED: AtomicBool = AtomicBool::new(false);
 
 /// Says something on stderr. Nobody may be reading it any more, which is no reason to stop.
 pub fn note(line: &str) {
@@ -93,7 +126,9 @@ pub fn print(text: &str) -> Result<(), PrintError> {
 
 /// Prints a value as indented JSON on stdout.
 pub fn print_json(value: &impl Serialize) -> Outcome {
-    print(&serde_json::to_string_pretty(value)?)?;
+    let text = serde_json::to_string_pretty(value)?;
+    HAS_PRINTED.store(true, Ordering::Relaxed);
+    print(&text)?;
     Ok(())
 }
 

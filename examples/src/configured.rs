@@ -6,7 +6,7 @@ use nvme_fabrics::config::{Config, ConfigOutcome, ConfigResult};
 use nvme_fabrics::{DiscoverError, PathState};
 use serde_json::{Value, json};
 
-use crate::{cli, connect_all, host};
+use crate::{cli, connect_all, failure, host};
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -132,5 +132,9 @@ fn connection(config: &Config, outcome: &ConfigOutcome<DiscoverError>) -> Value 
         _ => ("other", Value::Null),
     };
     let at = config.connections.get(outcome.index).map(|c| format!("{}:{}", c.path.display(), c.position));
-    json!({ "at": at, "what": outcome.what, "result": result, "detail": detail })
+    let mut value = json!({ "at": at, "what": outcome.what, "result": result, "detail": detail });
+    if let ConfigResult::Path(PathState::Failed(error)) = &outcome.result {
+        value["error"] = failure::details(error);
+    }
+    value
 }

@@ -4,7 +4,7 @@ use nvme_fabrics::DiscoverError;
 use nvme_fabrics::discovery::{AllOutcome, EntryResult, SkipReason};
 use serde_json::{Value, json};
 
-use crate::{cli, host};
+use crate::{cli, failure, host};
 
 /// Prints what became of each entry: lines on stdout, failures with their hints on stderr; or one JSON object.
 ///
@@ -82,7 +82,13 @@ pub fn to_json(all: &AllOutcome<DiscoverError>) -> Value {
                 EntryResult::Failed(error) => ("failed", cli::explain(error)),
                 _ => ("other", String::new()),
             };
-            json!({ "page": entry.page, "entry": entry.entry, "what": entry.what, "result": result, "detail": detail })
+            let mut value = json!({
+                "page": entry.page, "entry": entry.entry, "what": entry.what, "result": result, "detail": detail,
+            });
+            if let EntryResult::Failed(error) = &entry.result {
+                value["error"] = failure::details(error);
+            }
+            value
         })
         .collect();
     let pages: Vec<Value> = all

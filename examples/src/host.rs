@@ -6,6 +6,7 @@ use std::net::{IpAddr, SocketAddr, SocketAddrV6};
 use std::path::Path;
 use std::time::Duration;
 
+use nvme_fabrics::identity::{Inconsistency, Repair};
 use nvme_fabrics::{HostIdentity, IdentityFiles, Inventory, KeySerial, Sysfs};
 use nvme_proto::auth::DhchapSecret;
 use nvme_proto::{HostId, HostNqn, IpTraddr};
@@ -27,6 +28,12 @@ pub fn identity(nqn: Option<HostNqn>, id: Option<HostId>) -> Result<HostIdentity
     let given = nqn.is_some() || id.is_some();
     let files = IdentityFiles::system();
     let sourced = files.resolve(nqn, id)?;
+    if !given && let Some(Repair { reason: Inconsistency::HalvesDiffer, .. }) = files.check()? {
+        cli::note(&format!(
+            "note: {} in /etc/nvme; connecting with both as they are (`keys host` shows the ways out)",
+            Inconsistency::HalvesDiffer
+        ));
+    }
     if !given && files.load()?.is_none() {
         cli::note(&format!(
             "note: this host has no /etc/nvme/hostnqn; connecting as {} ({})",

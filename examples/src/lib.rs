@@ -12,6 +12,8 @@ pub mod connect_all;
 pub mod create;
 pub mod direct;
 pub mod dissect;
+#[cfg(target_os = "linux")]
+pub mod failure;
 pub mod filesystem;
 pub mod guide;
 pub mod host;

@@ -142,6 +142,38 @@ fn what_is_not_described_is_noticed() {
     assert_eq!(schema["properties"]["version"]["const"], JSON_VERSION);
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn failures_are_described() {
+    use nvme_examples::{cli, failure};
+    use nvme_fabrics::{ConnectError, DisconnectError, Errno, Stage};
+
+    let schema: Value = serde_json::from_str(include_str!("../schema/error.json")).unwrap();
+    let refused = ConnectError::Refused {
+        target: "subsystem mysub at ::1 port 4420".into(),
+        host: "me".into(),
+        stage: Stage::Network,
+        rejection: None,
+        source: Errno::ECONNREFUSED.into(),
+    };
+    let unknown = ConnectError::Unsupported { target: "subsystem mysub".into(), option: "tos".into() };
+    let gone = DisconnectError::NothingMatched { selector: "controller nvme7".into(), connected: vec![] };
+    let all: [(Box<dyn std::error::Error + Send + Sync>, &str, Value); 4] = [
+        (refused.into(), "nothing-listens", 111.into()),
+        (unknown.into(), "unknown-option", Value::Null),
+        (gone.into(), "nothing-matched", Value::Null),
+        (cli::failure("no"), "other", Value::Null),
+    ];
+    for (error, kind, errno) in all {
+        let value = failure::to_json(error.as_ref());
+        check(&schema, &schema, &value, "$").unwrap_or_else(|error| panic!("{error}\n{value:#}"));
+        let found = &value["error"];
+        assert_eq!((found["kind"].as_str(), &found["errno"]), (Some(kind), &errno), "{value:#}");
+        assert_eq!(found["retryable"], kind == "nothing-listens", "{value:#}");
+        assert_eq!(found["option"].as_str().is_some(), kind == "unknown-option", "{value:#}");
+    }
+}
+
 /// Every member has words: the schema is the documentation.
 #[test]
 fn every_member_is_described_in_words() {

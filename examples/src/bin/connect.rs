@@ -10,13 +10,14 @@ use nvme_examples::{asked, cli, configured, connect_all, host, stop};
 use nvme_fabrics::config::{ApplyConfig, Exclusions, Owner, Registry, connect_configured};
 use nvme_fabrics::discovery::{self, ConnectAll, Referrals};
 use nvme_fabrics::kernel::wait::{Cancel, Patience};
+use nvme_fabrics::options::{LookupError, lookup};
 use nvme_fabrics::{
     ConnectOptions, Connected, ControllerLoss, ControllerName, DiscoveryRequest, FastIoFail, FcAddress,
     FcAddressError, Force, HostIdentity, KeySerial, OptionError, OsDevice, Selector, Settled, Sysfs,
     WaitError, WhichNamespace, WithinError, connect, connect_within, disconnect, wait_for_namespace,
 };
 use nvme_proto::auth::DhchapSecret;
-use nvme_proto::{HostId, HostNqn, IpTraddrError, SubsysNqn};
+use nvme_proto::{HostId, HostNqn, SubsysNqn};
 use serde_json::json;
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -34,7 +35,7 @@ struct Args {
     /// Transport [default with --all: tcp]
     #[arg(short = 't', long, value_enum, required_unless_present_any = ["all", "config"])]
     transport: Option<Transport>,
-    /// Address of the target: numeric (tcp, rdma), nn-0x…:pn-0x… (fc), that of one of its ports (loop, may be left out)
+    /// Address of the target: numeric or a name (tcp, rdma), nn-0x…:pn-0x… (fc), that of one of its ports (loop, may be left out)
     #[arg(short = 'a', long, value_name = "ADDR")]
     traddr: Option<String>,
     /// Port of the target (tcp, rdma) [default: 4420; with --all 8009]
@@ -68,7 +69,7 @@ struct Args {
     /// ID of this host
     #[arg(short = 'I', long, value_name = "UUID")]
     hostid: Option<HostId>,
-    /// Address of this host to connect from: numeric (tcp, rdma), nn-0x…:pn-0x… (fc)
+    /// Address of this host to connect from: numeric or a name (tcp, rdma), nn-0x…:pn-0x… (fc)
     #[arg(short = 'w', long, value_name = "ADDR")]
     host_traddr: Option<String>,
     /// Interface of this host to connect through
@@ -143,7 +144,8 @@ struct Args {
 }
 
 fn main() -> ExitCode {
-    cli::exit(run(&Args::parse()))
+    let args = Args::parse();
+    cli::exit_as(cli::Output::of(args.json), run(&args))
 }
 
 fn run(args: &Args) -> cli::Outcome {
@@ -309,7 +311,7 @@ enum Misuse {
     #[error("{0} has no port: leave -s out")]
     NoPort(&'static str),
     #[error(transparent)]
-    Ip(#[from] IpTraddrError),
+    Ip(#[from] LookupError),
     #[error(transparent)]
     Fc(#[from] FcAddressError),
     #[error(transparent)]
@@ -326,9 +328,9 @@ fn addressed(args: &Args, identity: HostIdentity) -> Result<ConnectOptions, Misu
         None => Ok(()),
     };
     Ok(match args.transport.unwrap_or(Transport::Tcp) {
-        Transport::Tcp => local(ConnectOptions::tcp(address("tcp")?.parse()?, port, nqn, identity)?, args)?,
+        Transport::Tcp => local(ConnectOptions::tcp(lookup(address("tcp")?)?, port, nqn, identity)?, args)?,
         Transport::Rdma => {
-            local(ConnectOptions::rdma(address("rdma")?.parse()?, port, nqn, identity)?, args)?
+            local(ConnectOptions::rdma(lookup(address("rdma")?)?, port, nqn, identity)?, args)?
         }
         Transport::Fc => {
             no_port("fc")?;
@@ -349,7 +351,7 @@ fn addressed(args: &Args, identity: HostIdentity) -> Result<ConnectOptions, Misu
 /// With the local address, if one was given.
 fn local(options: ConnectOptions, args: &Args) -> Result<ConnectOptions, Misuse> {
     Ok(match &args.host_traddr {
-        Some(address) => options.host_traddr(address.parse()?)?,
+        Some(address) => options.host_traddr(lookup(address)?)?,
         None => options,
     })
 }

@@ -17,7 +17,7 @@ struct Args {
     /// All controllers of the subsystem with this NQN
     #[arg(short, long, value_name = "NQN")]
     nqn: Option<SubsysNqn>,
-    /// A controller (nvme3), or the subsystem of a namespace (nvme3n1): all its controllers go
+    /// A controller (nvme3), or the subsystem of a namespace by its block device (nvme3n1) or its character device (ng3n1): all its controllers go
     #[arg(short, long, value_name = "DEV", value_parser = Selector::device)]
     device: Option<Selector>,
     /// Every fabrics controller of this machine, except those that another program looks after (registry of nvme-cli 3)
@@ -122,7 +122,7 @@ fn main() -> ExitCode {
     let Some(selector) = selector(&args) else {
         host::usage(&mut Args::command(), "say what to disconnect: -n NQN, -d DEV, -a ADDR or --all")
     };
-    cli::exit(run(&args, &selector))
+    cli::exit_as(cli::Output::of(args.json), run(&args, &selector))
 }
 
 fn run(args: &Args, selector: &Selector) -> cli::Outcome {

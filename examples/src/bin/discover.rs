@@ -10,7 +10,8 @@ use nvme_examples::{cli, configured, host, stop};
 use nvme_fabrics::config::ConnectionKind;
 use nvme_fabrics::discovery::tcp::CrawlLimits;
 use nvme_fabrics::kernel::wait::Cancel;
-use nvme_fabrics::{DiscoveryRequest, HostIdentity, OptionError, discovery};
+use nvme_fabrics::options::lookup;
+use nvme_fabrics::{DiscoveryRequest, HostIdentity, OptionError, Sysfs, discovery};
 use nvme_proto::{HostId, HostNqn, IpTraddr, SubsysNqn};
 use serde_json::Value;
 
@@ -21,8 +22,8 @@ struct Args {
     /// The transport: tcp is the only one; as with nvme-cli
     #[arg(short = 't', long, value_name = "TRANSPORT", value_parser = ["tcp"], default_value = "tcp", hide_default_value = true)]
     transport: String,
-    /// Numeric address of the target
-    #[arg(short = 'a', long, value_name = "ADDR")]
+    /// Address of the target, numeric or a name
+    #[arg(short = 'a', long, value_name = "ADDR", value_parser = lookup)]
     traddr: Option<IpTraddr>,
     /// Without -a: this configuration instead of the files in /etc/nvme
     #[arg(short = 'J', long, value_name = "FILE", conflicts_with = "traddr")]
@@ -37,7 +38,7 @@ struct Args {
     #[arg(short = 'I', long, value_name = "UUID")]
     hostid: Option<HostId>,
     /// Address of this host to connect from
-    #[arg(short = 'w', long, value_name = "ADDR")]
+    #[arg(short = 'w', long, value_name = "ADDR", value_parser = lookup)]
     host_traddr: Option<IpTraddr>,
     /// Interface of this host to connect through
     #[arg(short = 'f', long, value_name = "IFACE")]
@@ -60,7 +61,8 @@ struct Args {
 }
 
 fn main() -> ExitCode {
-    cli::exit(run(Args::parse()))
+    let args = Args::parse();
+    cli::exit_as(cli::Output::of(args.json), run(args))
 }
 
 fn run(args: Args) -> cli::Outcome {
@@ -83,14 +85,16 @@ fn from_configuration(args: &Args, identity: &HostIdentity, stop: &Cancel) -> cl
     let services = config.connections.iter().filter(|c| c.kind == ConnectionKind::Discovery);
     let (mut all, mut failed) = (Vec::new(), 0);
     for service in services.clone() {
-        let asked = service.request(identity).map_err(BoxError::from).and_then(|request| {
-            let (json, text) = ask(args, &request, stop)?;
-            all.push(json);
-            if !args.json {
-                cli::print(&format!("===== {} =====\n{text}", request.options()))?;
-            }
-            Ok(())
-        });
+        let ready = service.prepared(&Sysfs::system(), identity);
+        let asked =
+            ready.and_then(|ready| ready.request(identity)).map_err(BoxError::from).and_then(|request| {
+                let (json, text) = ask(args, &request, stop)?;
+                all.push(json);
+                if !args.json {
+                    cli::print(&format!("===== {} =====\n{text}", request.options()))?;
+                }
+                Ok(())
+            });
         stop::check(stop, "no discovery controller is left")?;
         if let Err(error) = asked {
             failed += 1;

@@ -1,8 +1,9 @@
-//! `keys`: makes and checks secrets and keys, and puts keys for TLS where the kernel finds them.
+//! `keys`: makes and checks secrets and keys, puts keys for TLS where the kernel finds them, and says who this host is.
 //!
 //! Secrets come from files or standard input and never stand among the arguments, which every user of the machine can read. What is made goes to standard
 //! output, or with --out to a new file that only its owner may read.
 
+use std::fmt::Write as _;
 use std::fs::OpenOptions;
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -10,14 +11,15 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use nvme_examples::{cli, host};
+use nvme_fabrics::identity::{Proposal, Repair};
 use nvme_fabrics::kernel::keyring::{KeyState, NVME_KEYRING, TlsKeyring};
 use nvme_fabrics::keys::{
     ConfiguredPsk, DhchapSecret, KeyFile, PskHash, SecretLen, TlsKey, VersionOfIdentity, generate_psk,
     generate_secret,
 };
-use nvme_fabrics::{KeySerial, Sysfs};
+use nvme_fabrics::{HostIdentity, IdentityFiles, IdentitySource, KeySerial, Sysfs};
 use nvme_proto::auth::HashId;
 use nvme_proto::tls::LabelEncoding;
 use nvme_proto::{HostNqn, SubsysNqn};
@@ -62,6 +64,12 @@ enum Verb {
         /// Where it is
         file: PathBuf,
     },
+    /// Say who this host is, whether the files in /etc/nvme fit together, and what could be done if not
+    Host {
+        /// Do it: keep the host NQN, keep the host ID, or save both where there is neither
+        #[arg(long, value_enum)]
+        keep: Option<Keep>,
+    },
     /// Say the identity of a key for TLS
     Identity(Derived),
     /// Derive the key for TLS of one host and one subsystem, and insert it into the kernel's keyring
@@ -100,6 +108,36 @@ enum Verb {
         #[command(flatten)]
         ring: Ring,
     },
+}
+
+/// Which half of a host's identity is right.
+#[derive(Clone, Copy, ValueEnum)]
+enum Keep {
+    Nqn,
+    Id,
+    Generated,
+}
+
+impl Keep {
+    /// Whether this is what a proposal comes from.
+    fn is_it(self, proposal: &Proposal) -> bool {
+        match self {
+            Self::Nqn => proposal.source == IdentitySource::HostNqnFile,
+            Self::Id => proposal.source == IdentitySource::HostIdFile,
+            Self::Generated => {
+                !matches!(proposal.source, IdentitySource::HostNqnFile | IdentitySource::HostIdFile)
+            }
+        }
+    }
+
+    /// The flag that asks for a proposal.
+    fn of(proposal: &Proposal) -> &'static str {
+        match proposal.source {
+            IdentitySource::HostNqnFile => "nqn",
+            IdentitySource::HostIdFile => "id",
+            _ => "generated",
+        }
+    }
 }
 
 /// A key of one host and one subsystem.
@@ -151,6 +189,7 @@ fn run(verb: &Verb, as_json: bool) -> cli::Outcome {
             hand_over(generate_psk(hash)?.expose_text().as_str(), out.as_deref())
         }
         Verb::Check { file } => check(file, as_json),
+        Verb::Host { keep } => this_host(*keep, as_json),
         Verb::Identity(derived) => {
             let key = derived.key()?;
             said(as_json, &json!({ "identity": key.identity().to_string() }), &key.identity().to_string())
@@ -197,6 +236,51 @@ impl Derived {
 /// Prints a fact.
 fn said(as_json: bool, value: &Value, text: &str) -> cli::Outcome {
     if as_json { cli::print_json(value) } else { Ok(cli::print(text)?) }
+}
+
+/// Who this host is. What does not fit together is shown with the ways out, and mended only when one of them is named.
+fn this_host(keep: Option<Keep>, as_json: bool) -> cli::Outcome {
+    let files = IdentityFiles::system();
+    let repair = files.check()?;
+    if let Some(keep) = keep {
+        let proposals = repair.iter().flat_map(|repair| &repair.proposals);
+        let Some(proposal) = proposals.into_iter().find(|proposal| keep.is_it(proposal)) else {
+            return Err(cli::failure("nothing of the kind is to be mended: see `keys host`"));
+        };
+        files.repair(proposal)?;
+        for change in &proposal.changes {
+            cli::note(&change.to_string());
+        }
+        return said(as_json, &who(&proposal.identity, &[]), &proposal.identity.to_string());
+    }
+    let identity = files.load_or_generate()?.identity;
+    let Some(Repair { reason, proposals, .. }) = repair else {
+        return said(as_json, &who(&identity, &[]), &identity.to_string());
+    };
+    let mut value = who(&identity, &proposals);
+    value["inconsistency"] = reason.to_string().into();
+    let mut text = format!("{identity}\n{reason}; nothing is changed. What could be done:\n");
+    for proposal in &proposals {
+        let _ = writeln!(text, "  keys host --keep {}", Keep::of(proposal));
+        for change in &proposal.changes {
+            let _ = writeln!(text, "    {change}");
+        }
+    }
+    said(as_json, &value, &text)
+}
+
+fn who(identity: &HostIdentity, proposals: &[Proposal]) -> Value {
+    let ways = proposals.iter().map(|proposal| {
+        let changes = proposal
+            .changes
+            .iter()
+            .map(|change| json!({ "file": change.path, "from": change.from, "to": change.to }));
+        json!({ "keep": Keep::of(proposal), "changes": changes.collect::<Vec<_>>() })
+    });
+    json!({
+        "version": host::JSON_VERSION, "host_nqn": identity.nqn.as_str(), "host_id": identity.id.to_string(),
+        "proposals": ways.collect::<Vec<_>>(),
+    })
 }
 
 /// What was made: to a file of the owner's alone, or to standard output.
