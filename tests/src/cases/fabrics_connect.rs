@@ -201,6 +201,30 @@ fn what_is_a_duplicate(ctx: &mut Ctx) -> Result<(), Failure> {
         "{wanted:?}"
     );
     ensure_eq!(connected()?.len(), before, "paths");
+    // Also by itself: where only the kernel looks it makes one, which is taken back.
+    let error = refused(&options("::1", scene::PORT)?)?;
+    ctx.note(&error.to_string());
+    ensure!(matches!(error, ConnectError::AlreadyConnected { .. }), "{error:?}");
+    ensure_eq!(Inventory::scan(&sysfs)?.controllers().count(), 4, "controllers");
+    let doubled = connect(&device, &sysfs, &options("::1", scene::PORT)?.duplicate_connect()?)?;
+    scene::leave(doubled.controller)?;
+    // The first path left, a twin in the kernel's own notation of numbers.
+    let other = scene::leave(
+        Inventory::scan(&sysfs)?
+            .controllers()
+            .map(|(_, c)| c)
+            .find(|c| c.address.traddr.as_deref() == Some("0:0:0:0:0:0:0:1"))
+            .ok_or_else(|| Failure::new("it is gone"))?
+            .name,
+    )?;
+    ensure_eq!(other.controllers.len(), 1, "the long spelling");
+    let spelled = spelled.replace("0:0:0:0:0:0:0:1", "::1").replace("=4420", "=0x1144");
+    nvme_fabrics::FabricsDevice::create(&device, &spelled)?;
+    ensure_eq!(
+        refused(&options("::1", scene::PORT)?)?.stage(),
+        Stage::Duplicate,
+        "a port in another notation"
+    );
     ensure_eq!(Inventory::scan(&sysfs)?.controllers().count(), 4, "controllers");
     leave_all()?;
     scene::clear_target()?;

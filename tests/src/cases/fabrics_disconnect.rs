@@ -1,7 +1,9 @@
-//! Disconnecting: by address, while others disconnect, while the kernel gives up, and before a first connect is through.
+//! Disconnecting: by address, from under users, while others disconnect, while the kernel gives up, and before a first connect is through.
 
+use std::fs::OpenOptions;
 use std::io::Read;
 use std::net::TcpListener;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::thread;
 use std::time::Duration;
 
@@ -24,9 +26,12 @@ pub const CASES: &[Case] = &[
     Case::new("fabrics_disconnect::while_the_first_connect_hangs", while_the_first_connect_hangs),
     Case::new("fabrics_disconnect::while_the_kernel_gives_up", while_the_kernel_gives_up),
     Case::new("fabrics_disconnect::the_last_path_of_a_mounted_disk", the_last_path_of_a_mounted_disk),
+    Case::new("fabrics_disconnect::what_is_used_otherwise", what_is_used_otherwise),
 ];
 
 const NQN: &str = "nqn.2024-05.org.example:paths";
+/// `O_EXCL` of all architectures: claims a block device.
+const O_EXCL: i32 = 0o200;
 
 /// One subsystem at three addresses.
 fn target(ctx: &mut Ctx) -> Result<(), Failure> {
@@ -203,5 +208,51 @@ fn the_last_path_of_a_mounted_disk(ctx: &mut Ctx) -> Result<(), Failure> {
     ctx.umount(&point)?;
     ensure_eq!(by(Force::No)?.controllers, vec![made[0]], "once it is not mounted");
     leave_all()?;
+    scene::clear_target()
+}
+
+/// A disk below another one, swap space, and one that somebody has claimed; by its block device, its character device and its controller.
+fn what_is_used_otherwise(ctx: &mut Ctx) -> Result<(), Failure> {
+    target(ctx)?;
+    let made = scene::connect_as(scene::me()?, NQN, "127.0.0.1")?.controller;
+    let disk = scene::device_of(made)?;
+    let disk = disk.to_string_lossy().into_owned();
+    let inventory = Inventory::scan(&Sysfs::system())?;
+    let generic = inventory.namespaces().find_map(|(_, namespace)| namespace.generic);
+    let generic = generic.ok_or_else(|| Failure::new("the namespace has no character device"))?;
+    let by = |selector: &Selector| disconnect(&Sysfs::system(), selector, Force::No, scene::PATIENCE);
+    let refused = |ctx: &mut Ctx, words: &str| {
+        let device = generic.dev_path().to_string_lossy().into_owned();
+        for selector in
+            [Selector::device(&disk)?, Selector::device(&device)?, Selector::Controller(made), Selector::All]
+        {
+            match by(&selector) {
+                Err(error @ DisconnectError::InUse { .. }) if error.to_string().contains(words) => {
+                    ctx.note(&error.to_string());
+                }
+                other => return Err(Failure::new(format!("{selector}: {other:?}"))),
+            }
+        }
+        Ok(())
+    };
+
+    ctx.modprobe("dm-mod")?;
+    ctx.run("dmsetup", ["create", "above", "--noudevsync", "--table", &format!("0 2048 linear {disk} 0")])?;
+    let held = refused(ctx, "is used by dm-");
+    ctx.run("dmsetup", ["remove", "--noudevsync", "above"])?;
+    held?;
+
+    ctx.run("mkswap", [&*disk])?;
+    ctx.run("swapon", [&*disk])?;
+    let swap = refused(ctx, "is swap space");
+    ctx.run("swapoff", [&*disk])?;
+    swap?;
+
+    let claim = OpenOptions::new().read(true).custom_flags(O_EXCL).open(&disk)?;
+    refused(ctx, "is in use: mounted in another mount namespace, or opened for one user only")?;
+    drop(claim);
+
+    ensure_eq!(by(&Selector::Generic(generic))?.controllers, vec![made], "once nobody uses it");
+    ensure!(connected()?.is_empty(), "something is left");
     scene::clear_target()
 }

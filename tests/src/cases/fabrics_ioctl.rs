@@ -29,6 +29,7 @@ pub const CASES: &[Case] = &[
     Case::new("fabrics_ioctl::many_in_flight_by_io_uring", many_in_flight_by_io_uring),
     Case::new("fabrics_ioctl::resets_and_losses", resets_and_losses),
     Case::new("fabrics_ioctl::what_needs_no_privilege", what_needs_no_privilege),
+    Case::new("fabrics_ioctl::flags_belong_to_the_kernel", flags_belong_to_the_kernel),
 ];
 
 /// What this target answers to a read beyond the end of its block device.
@@ -260,6 +261,19 @@ fn what_needs_no_privilege(ctx: &mut Ctx) -> Result<(), Failure> {
         Release::V6_1 => ensure_eq!(errno(namespace.err()), Some(Errno::EACCES), "Identify Namespace"),
         _ => ensure_eq!(namespace?.block_bytes(), 512, "Identify Namespace"),
     }
+    scene::leave(controller)?;
+    scene::clear_target()
+}
+
+/// The kernel refuses flags in a command that passes through; this crate has no way to set them.
+fn flags_belong_to_the_kernel(ctx: &mut Ctx) -> Result<(), Failure> {
+    two_ports::make(ctx)?;
+    let (controller, _) = join(ADDRESSES[0], PATIENCE)?;
+    let device = controller.dev_path().to_string_lossy().into_owned();
+    let identify = ["admin-passthru", &*device, "--opcode=6", "--cdw10=1", "--data-len=4096", "--read"];
+    ctx.run("nvme", identify)?;
+    let ran = ctx.try_run("nvme", [&identify[..], &["--flags=1"]].concat())?;
+    ensure!(ran.code != Some(0) && ran.stderr.contains("Invalid argument"), "{ran:?}");
     scene::leave(controller)?;
     scene::clear_target()
 }

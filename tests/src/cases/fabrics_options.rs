@@ -1,5 +1,6 @@
 //! The device protocol itself: what the kernel lists, what it refuses, and that our table of options says the same.
 
+use nvme_examples::vm::Release;
 use nvme_fabrics::options::OPTIONS;
 use nvme_fabrics::{
     ConnectOptions, DeviceError, Errno, FabricsDevice, OptionList, OsDevice, Sysfs, connect, modules,
@@ -81,6 +82,7 @@ fn what_the_kernel_refuses(ctx: &mut Ctx) -> Result<(), Failure> {
             "unknown parameter or missing value 'foo=1' in ctrl creation request",
         ),
         bad_value("hdr_digest=true"),
+        bad_value("tls=1"),
         bad_value("duplicate_connect="),
         bad_value("queue_size=15"),
         bad_value("queue_size=1025"),
@@ -114,6 +116,8 @@ fn what_the_kernel_refuses(ctx: &mut Ctx) -> Result<(), Failure> {
             cases.push((format!("transport=loop,nqn=x,{host},{option}"), Errno::EINVAL, log));
         }
     }
+    other_transports(ctx, &good, &mut cases)?;
+    secured(ctx, &good, &mut cases);
     for (text, errno, log) in &cases {
         let mark = ctx.kernel_log_mark()?;
         match write(text) {
@@ -128,6 +132,60 @@ fn what_the_kernel_refuses(ctx: &mut Ctx) -> Result<(), Failure> {
     }
     ctx.note(&format!("{} option strings, each with its error number and its line in the log", cases.len()));
     Ok(())
+}
+
+/// An option string, its error number, and a line of the log.
+type Refused = (String, Errno, &'static str);
+
+/// RDMA and Fibre Channel: their modules are there, hardware is not.
+fn other_transports(ctx: &mut Ctx, good: &str, cases: &mut Vec<Refused>) -> Result<(), Failure> {
+    ctx.modprobe("nvme-rdma")?;
+    ctx.modprobe("nvme-fc")?;
+    let host = &good[good.find("nqn=").unwrap_or_default()..];
+    let rdma = format!("transport=rdma,traddr=192.0.2.1,trsvcid=4420,{host}");
+    for (option, log) in [
+        ("host_iface=lo", "invalid parameter 'host_iface=%s'"),
+        ("hdr_digest", "invalid parameter 'hdr_digest'"),
+    ] {
+        cases.push((format!("{rdma},{option}"), Errno::EINVAL, log));
+    }
+    let port = |n: u32| format!("nn-0x{n:016x}:pn-0x{n:016x}");
+    let fc = |remote: &str, local: &str| format!("transport=fc,traddr={remote},host_traddr={local},{host}");
+    cases.push((fc("nn-0x1:pn-0x2", "nn-0x3:pn-0x4"), Errno::EINVAL, ""));
+    cases.push((fc(&port(1), &port(2)), Errno::ENOENT, ""));
+    cases.push((fc(&port(1), &port(2)) + ",trsvcid=4420", Errno::EINVAL, "invalid parameter 'trsvcid=%s'"));
+    cases.push((
+        format!("transport=fc,traddr={},{host}", port(1)),
+        Errno::EINVAL,
+        "missing parameter 'host_traddr=%s'",
+    ));
+    Ok(())
+}
+
+/// What secures a connection and goes wrong before the network is asked.
+fn secured(ctx: &Ctx, good: &str, cases: &mut Vec<Refused>) {
+    let mut add = |option: &str, errno, log| cases.push((format!("{good},{option}"), errno, log));
+    let unknown = "unknown parameter or missing value";
+    match ctx.release() {
+        Release::V6_1 => add("tls_key=2147483647", Errno::EINVAL, unknown),
+        _ => {
+            add("tls_key=0", Errno::EINVAL, "");
+            add("tls_key=2147483647", Errno::ENOKEY, "");
+            add("keyring=2147483647", Errno::ENOKEY, "");
+        }
+    }
+    match ctx.release() {
+        Release::V7 => {
+            add("concat", Errno::EINVAL, "secure concatenation");
+            let secret = "dhchap_secret=DHHC-1:00:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh+KfiaR:";
+            add(
+                &format!("{secret},concat,tls"),
+                Errno::EINVAL,
+                "Secure concatenation over TLS is not supported",
+            );
+        }
+        _ => add("concat", Errno::EINVAL, unknown),
+    }
 }
 
 fn one_controller_a_descriptor(ctx: &mut Ctx) -> Result<(), Failure> {

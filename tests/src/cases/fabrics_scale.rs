@@ -1,6 +1,9 @@
 //! Two hundred controllers on one machine: they are listed as nvme-cli lists them, and one more connect costs what the first one did.
 
 use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use nvme_examples::vm::Release;
@@ -16,6 +19,7 @@ use crate::{ensure, ensure_eq};
 pub const CASES: &[Case] = &[Case::new("fabrics_scale::two_hundred_controllers", two_hundred_controllers)];
 
 const CONTROLLERS: usize = 200;
+const LONELY: &str = "nqn.2024-05.org.example:lonely";
 /// So many of them are for I/O, the others for discovery.
 const FOR_IO: usize = 10;
 
@@ -46,52 +50,76 @@ fn many() -> Result<(), Failure> {
     Ok(())
 }
 
-/// System calls of the program `connect` by name, from its start to the kernel's reply; the controller is gone again afterwards.
-fn calls_of_a_connect(ctx: &mut Ctx) -> Result<BTreeMap<String, usize>, Failure> {
+/// System calls by name.
+type Calls = BTreeMap<String, usize>;
+
+/// A subsystem that nobody else is connected to, on both ports.
+fn lonely() -> Result<(), Failure> {
+    let target = Path::new("/sys/kernel/config/nvmet");
+    let subsystem = target.join("subsystems").join(LONELY);
+    fs::create_dir(&subsystem)?;
+    fs::write(subsystem.join("attr_allow_any_host"), "1")?;
+    for port in 1..=2 {
+        symlink(&subsystem, target.join(format!("ports/{port}/subsystems/{LONELY}")))?;
+    }
+    Ok(())
+}
+
+/// System calls of the program `connect`, from its start to the kernel's reply, and of the whole program; the controller is gone again afterwards.
+fn calls_of_a_connect(ctx: &mut Ctx, subsystem: &str) -> Result<(Calls, Calls), Failure> {
     let trace = ctx.scratch().join("trace").to_string_lossy().into_owned();
     let me = scene::me()?;
     let (nqn, id) = (me.nqn.to_string(), me.id.to_string());
-    let place = ["connect", "-t", "tcp", "-a", ADDRESSES[1], "-s", "4420", "-n", NQN, "--wait", "0"];
+    let place = ["connect", "-t", "tcp", "-a", ADDRESSES[1], "-s", "4420", "-n", subsystem, "--wait", "0"];
     let who = ["-q", &*nqn, "-I", &*id];
     ctx.run("strace", [&["-f", "-o", &*trace][..], &place, &who].concat())?;
-    let mut calls = BTreeMap::new();
-    for line in std::fs::read_to_string(&trace)?.lines() {
+    let (mut calls, mut to_reply) = (Calls::new(), None);
+    for line in fs::read_to_string(&trace)?.lines() {
         // `123 openat(AT_FDCWD, "/dev/nvme-fabrics", O_RDWR) = 4`
         let call = line.split_once(' ').and_then(|(_, rest)| rest.trim_start().split_once('('));
         if let Some((name, _)) = call {
             *calls.entry(name.to_owned()).or_insert(0) += 1;
         }
         if line.contains("\"instance=") && !line.contains("instance=-1") {
-            let inventory = Inventory::scan_quietly(&Sysfs::system())?;
-            let by_two = |c: &&nvme_fabrics::Controller| c.address.traddr.as_deref() == Some(ADDRESSES[1]);
-            let made = inventory.controllers().map(|(_, c)| c).find(by_two);
-            scene::leave(made.ok_or_else(|| Failure::new("connect made no controller"))?.name)?;
-            return Ok(calls);
+            to_reply = Some(calls.clone());
         }
     }
-    Err(Failure::new("connect did not read the kernel's reply"))
+    let inventory = Inventory::scan_quietly(&Sysfs::system())?;
+    let by_two = |c: &&nvme_fabrics::Controller| c.address.traddr.as_deref() == Some(ADDRESSES[1]);
+    let made = inventory.controllers().map(|(_, c)| c).find(by_two);
+    scene::leave(made.ok_or_else(|| Failure::new("connect made no controller"))?.name)?;
+    let to_reply = to_reply.ok_or_else(|| Failure::new("connect did not read the kernel's reply"))?;
+    Ok((to_reply, calls))
 }
 
 fn two_hundred_controllers(ctx: &mut Ctx) -> Result<(), Failure> {
     two_ports::make(ctx)?;
-    let alone = calls_of_a_connect(ctx)?;
+    lonely()?;
+    let [alone, alone_elsewhere] = [calls_of_a_connect(ctx, NQN)?, calls_of_a_connect(ctx, LONELY)?];
     let begun = Instant::now();
     many()?;
     let connected = begun.elapsed();
-    let crowded = calls_of_a_connect(ctx)?;
-    let total = |calls: &BTreeMap<String, usize>| calls.values().sum::<usize>();
+    let [crowded, crowded_elsewhere] = [calls_of_a_connect(ctx, NQN)?, calls_of_a_connect(ctx, LONELY)?];
+    let total = |calls: &Calls| calls.values().sum::<usize>();
     ctx.note(&format!(
-        "{CONTROLLERS} connects in {:.1} s; system calls of a connect: {} with 0 controllers, {} with {CONTROLLERS}",
+        "{CONTROLLERS} connects in {:.1} s; system calls of a connect: {} with 0 controllers, {} with {CONTROLLERS}; of one more path among {FOR_IO}: {} to the reply, {} in all",
         connected.as_secs_f64(),
-        total(&alone),
-        total(&crowded)
+        total(&alone_elsewhere.1),
+        total(&crowded_elsewhere.1),
+        total(&crowded.0),
+        total(&crowded.1),
     ));
     // Before 6.5 the kernel does not look whether a new identity contradicts others: there we do, at a price.
     if ctx.release() != Release::V6_1 {
-        let of_files = |calls: &BTreeMap<String, usize>| -> Vec<usize> {
+        let of_files = |calls: &Calls| -> Vec<usize> {
             OF_FILES.iter().map(|name| calls.get(*name).copied().unwrap_or(0)).collect()
         };
-        ensure_eq!(of_files(&crowded), of_files(&alone), format!("calls {OF_FILES:?} of a connect"));
+        for (crowded, alone) in [(&crowded_elsewhere.1, &alone_elsewhere.1), (&crowded.0, &alone.0)] {
+            ensure_eq!(of_files(crowded), of_files(alone), format!("calls {OF_FILES:?} of a connect"));
+        }
+        // One more path is compared with those of its subsystem, which is looked for among all: a name each.
+        let most = total(&crowded.0) + 2 * CONTROLLERS + 100 * FOR_IO;
+        ensure!(total(&crowded.1) < most, "{} calls for one more path", total(&crowded.1));
     }
 
     let begun = Instant::now();

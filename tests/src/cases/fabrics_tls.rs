@@ -11,8 +11,9 @@ use nvme_examples::vm::Release;
 use nvme_fabrics::kernel::keyring::{KeyState, TlsKeyring, listing};
 use nvme_fabrics::keys::{ConfiguredPsk, PskHash, TlsKey, VersionOfIdentity};
 use nvme_fabrics::{ConnectErrorKind, ConnectOptions, Connected, KeySerial, OsDevice, Stage, Sysfs, connect};
+use nvme_proto::auth::{DhchapSecret, HashId};
 use nvme_proto::tls::LabelEncoding;
-use nvmet_configfs::{PortId, PortSpec, TargetSpec};
+use nvmet_configfs::{PortId, PortSpec, SubsystemSpec, TargetSpec};
 
 use super::capture::{Capture, Caught};
 use super::scene;
@@ -23,6 +24,8 @@ use crate::{ensure, ensure_eq};
 pub const CASES: &[Case] = &[
     Case::new("fabrics_tls::sealed_as_a_capture_shows", sealed_as_a_capture_shows),
     Case::new("fabrics_tls::keys_of_every_kind", keys_of_every_kind),
+    Case::new("fabrics_tls::keys_of_configuration_files", keys_of_configuration_files),
+    Case::new("fabrics_tls::authenticated_then_sealed", authenticated_then_sealed),
     Case::new("fabrics_tls::what_is_missing_is_said", what_is_missing_is_said),
     Case::new("fabrics_tls::keys_that_are_wrong_are_said", keys_that_are_wrong_are_said),
 ];
@@ -236,6 +239,94 @@ fn keys_of_every_kind(ctx: &mut Ctx) -> Result<(), Failure> {
     scene::leave(connected.controller)?;
     drop(daemon);
     empty(&own)?;
+    empty(&ring)?;
+    scene::clear_target()
+}
+
+/// A key in clear, a keyring by its name, and the identity of a key that is there.
+fn keys_of_configuration_files(ctx: &mut Ctx) -> Result<(), Failure> {
+    let Some(ring) = keyring(ctx)? else { return Ok(()) };
+    target(ctx, Some("required"))?;
+    let daemon = Tlshd::start(ctx)?;
+    let psk = ConfiguredPsk::new(Some(PskHash::Sha256), &[5; 32])?;
+    let (text, identity) =
+        (psk.expose_text(), key(5, PskHash::Sha256, VersionOfIdentity::V0)?.identity().to_string());
+    let me = scene::me()?;
+    let path = ctx.scratch().join("nvme-fabrics.conf").to_string_lossy().into_owned();
+    for security in [
+        format!("keyring = .nvme\ntls-key = {}\ntls-key-identity = {identity}", text.as_str()),
+        format!("tls-key-identity = {identity}"),
+        format!("tls-key = {}", text.as_str()),
+    ] {
+        let file = format!(
+            "[Host]\nhostnqn = {}\nhostid = {}\n[Subsystem]\nnqn = {NQN}\ntls = yes\n{security}\n\
+             controller = transport=tcp;traddr=127.0.0.1;trsvcid=4420\n",
+            me.nqn, me.id
+        );
+        fs::write(&path, file)?;
+        let mut ran = ctx.try_run("connect", ["--config", &*path])?;
+        // As `join` does.
+        for _ in 0..5 {
+            if ran.code == Some(0) {
+                break;
+            }
+            ran = ctx.try_run("connect", ["--config", &*path])?;
+        }
+        ensure!(ran.code == Some(0), "{security}: {ran:?}");
+        ensure!(
+            !ran.stderr.contains(text.as_str()) && !ran.stdout.contains(text.as_str()),
+            "the key is shown"
+        );
+        let inventory = nvme_fabrics::Inventory::scan(&Sysfs::system())?;
+        let in_use = inventory.controllers().find_map(|(_, c)| c.tls_key);
+        let listed = ring.keys(&Sysfs::system())?;
+        let named = listed.iter().find(|key| Some(key.serial) == in_use).map(|key| key.description.clone());
+        ctx.note(&format!("{named:?}"));
+        let version = if security.contains("identity") { "NVMe0R01 " } else { "NVMe1R01 " };
+        ensure!(named.is_some_and(|named| named.starts_with(version)), "{listed:?}");
+        super::fabrics_discover::leave_all()?;
+    }
+    drop(daemon);
+    empty(&ring)?;
+    scene::clear_target()
+}
+
+/// Secure channel concatenation: DH-HMAC-CHAP, then TLS with the key that comes of it. Since 6.15 on both sides.
+fn authenticated_then_sealed(ctx: &mut Ctx) -> Result<(), Failure> {
+    scene::load(ctx)?;
+    let secret = DhchapSecret::new(Some(HashId::SHA256), &[7; 32])?;
+    let asked = || Ok::<_, Failure>(options()?.authenticate(secret.clone())?.secure_concatenation()?);
+    if ctx.release() != Release::V7 {
+        let Err(error) = connect(&OsDevice::system(), &Sysfs::system(), &asked()?) else {
+            return Err(Failure::new("this kernel concatenates"));
+        };
+        ctx.note(&error.to_string());
+        ensure_eq!(error.kind(), ConnectErrorKind::UnknownOption, "an older kernel");
+        return Ok(());
+    }
+    let ring = TlsKeyring::open(&Sysfs::system())?;
+    let me = scene::me()?;
+    let nqn = scene::subsystem(NQN)?;
+    let (nsid, disk) = scene::disk(&ctx.ram_disk(0)?)?;
+    let port = PortSpec::tcp("127.0.0.1".parse()?, scene::PORT).export(nqn.clone());
+    let port = port.set("addr_treq", "not required")?.set("addr_tsas", "tls1.3")?;
+    let subsystem = SubsystemSpec::nobody().allow(me.nqn.clone()).namespace(nsid, disk);
+    scene::configure(
+        &TargetSpec::new().host(me.nqn.clone()).subsystem(nqn, subsystem).port(PortId(1), port),
+    )?;
+    let dir = Path::new("/sys/kernel/config/nvmet/hosts").join(me.nqn.as_str());
+    fs::write(dir.join("dhchap_key"), secret.expose_text().as_str())?;
+    // The key comes of the Diffie-Hellman exchange, so there has to be one.
+    fs::write(dir.join("dhchap_dhgroup"), "ffdhe2048")?;
+    let daemon = Tlshd::start(ctx)?;
+    let mark = ctx.kernel_log_mark()?;
+    let outcome = caught(ctx, &asked()?);
+    ctx.note(&format!("kernel: {:?}\n    tlshd: {}", ctx.kernel_log_since(&mark)?, daemon.said()?.trim()));
+    let (sealed, connected) = outcome?;
+    ensure!(sealed.first().starts_with(&IC_REQ), "authentication comes first, in clear");
+    ensure!(sealed.shows(&DATA) && !sealed.shows(MARKER), "what was written can be read");
+    scene::leave(connected.controller)?;
+    drop(daemon);
     empty(&ring)?;
     scene::clear_target()
 }

@@ -14,6 +14,7 @@ pub mod configfs_recorded;
 pub mod configfs_scale;
 pub mod configfs_sessions;
 mod configurations;
+pub mod fabrics_answers;
 pub mod fabrics_auth;
 pub mod fabrics_config;
 pub mod fabrics_connect;
@@ -64,6 +65,7 @@ pub fn all() -> Vec<Case> {
         apply::CASES,
         programs::CASES,
         mistakes::CASES,
+        fabrics_answers::CASES,
         fabrics_options::CASES,
         fabrics_keys::CASES,
         fabrics_auth::CASES,

@@ -31,6 +31,7 @@ pub(crate) const PROGRAMS: &[Tool] = &[
     Tool::new("xfs_repair", "xfsprogs"),
     Tool::new("strace", "strace"),
     Tool::new("setpriv", "util-linux"),
+    Tool::new("dmsetup", "dmsetup"),
 ];
 /// What QEMU takes beside the guest's memory, with room for the rest of the machine.
 const OVERHEAD_MIB: u64 = 512;
