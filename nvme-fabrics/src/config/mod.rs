@@ -10,7 +10,7 @@
 //! | `write` | [`to_files`]: `nvme-fabrics.conf` again |
 //! | `prepare` | [`Connection::prepared`]: names of machines, keyrings by name, keys in clear |
 //! | `exclusions` | [`Exclusions`]: what programs that decide by themselves leave alone |
-//! | `exclude` | [`exclude`], [`include`]: entries written and taken out |
+//! | `exclude` | [`exclude`], [`include()`]: entries written and taken out |
 //! | `registry` | [`Registry`]: who looks after which controller |
 //! | `apply` | [`connect_configured`]: connect what is wanted |
 //!

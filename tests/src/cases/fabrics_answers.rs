@@ -67,8 +67,11 @@ fn failures_as_json(ctx: &mut Ctx) -> Result<(), Failure> {
         (&"unknown-option".into(), &refused.into()),
         "an option"
     );
-    ctx.run("connect", [&place("4420")[..], &["-n", NQN, "--json"]].concat())?;
-    let twice = error_of(ctx, "connect", &[&place("4420")[..], &["-n", NQN]].concat())?;
+    let me = scene::me()?;
+    let (host, id) = (me.nqn.to_string(), me.id.to_string());
+    let as_me = [&place("4420")[..], &["-n", NQN, "-q", &*host, "-I", &*id]].concat();
+    ctx.run("connect", &as_me)?;
+    let twice = error_of(ctx, "connect", &as_me)?;
     ensure_eq!(twice["kind"], "already-connected", "the same again");
     ensure!(twice["controller"].as_str().is_some_and(|name| name.starts_with("nvme")), "{twice}");
     let gone = error_of(ctx, "disconnect", &["-n", "nqn.2024-05.org.example:no"])?;
