@@ -131,11 +131,11 @@ async fn copy(from: &File, to: &Namespace) -> Result<(), Failure> {
 }
 
 /// Reads all of the namespace and holds it against a disk.
-async fn compare(namespace: &Namespace, disk: &File, what: &str) -> Result<(), Failure> {
+async fn compare(namespace: &Namespace, disk: &File) -> Result<(), Failure> {
     let mut wanted = vec![0; PIECE as usize];
     for at in (0..namespace.len()).step_by(PIECE as usize) {
         disk.read_exact_at(&mut wanted, at)?;
-        ensure!(namespace.read_at(at, PIECE as u32).await? == wanted, "{what}: MiB {}", at / PIECE);
+        ensure!(namespace.read_at(at, PIECE as u32).await? == wanted, "MiB {} differs", at / PIECE);
     }
     Ok(())
 }
@@ -164,7 +164,6 @@ fn brought_over(
     block_on(async {
         let (controller, namespace) = ours().await?;
         copy(&source, &namespace).await?;
-        compare(&namespace, &source, "after the copy").await?;
         controller.disconnect().await;
         Ok(())
     })?;
@@ -184,7 +183,7 @@ fn brought_over(
     let disk = File::open(to)?;
     block_on(async {
         let (controller, namespace) = ours().await?;
-        compare(&namespace, &disk, "at the end").await?;
+        compare(&namespace, &disk).await?;
         controller.disconnect().await;
         Ok(())
     })?;
