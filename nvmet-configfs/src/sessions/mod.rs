@@ -11,7 +11,7 @@
 //! | `tls_key` | [`Session::tls_key`] | 7.0 at the latest |
 //! | `tls_concat` | [`Session::tls_concatenation`] | 7.0 at the latest |
 //!
-//! The kernel has them when it was built with `CONFIG_NVME_TARGET_DEBUGFS`, which none of Debian's kernels from 6.1 to 7.3 is in any flavour;
+//! The kernel has them when it was built with `CONFIG_NVME_TARGET_DEBUGFS`, which Debian's kernels 6.1, 6.12, 7.2 and 7.3 are not in any flavour;
 //! configfs itself does not list them. The list was compared with the hosts that were connected on Linux 6.12.118 with `nvmet` built from
 //! Debian's source with that option. Only root reads debugfs.
 //! `state` is never written: the kernel takes that as an error of the controller, and its host is disconnected.
