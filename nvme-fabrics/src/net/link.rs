@@ -423,7 +423,7 @@ mod tests {
         while let Some(event) = target.poll(now) {
             match event {
                 Ask::Command(command) => {
-                    let (tag, sqe) = (command.tag, command.sqe);
+                    let (tag, sqe) = (command.tag, *command.sqe);
                     match (sqe.opcode, command.data) {
                         (READ, CommandData::Transfer { len }) => {
                             let data = vec![sqe.cdw10 as u8; len as usize];

@@ -182,9 +182,9 @@ impl Fake {
                                 _ => &[],
                             };
                             if command.sqe.is_fabrics() && command.sqe.fctype() == Fctype::CONNECT {
-                                qid = Connect::from_sqe(&command.sqe).qid;
+                                qid = Connect::from_sqe(command.sqe).qid;
                             }
-                            let ask = Ask { qid, sqe: command.sqe, data };
+                            let ask = Ask { qid, sqe: *command.sqe, data };
                             (command.tag, self.with(|inner| inner.answer(&ask, command.tag)))
                         }
                         Event::Close(how) => return Some(how),

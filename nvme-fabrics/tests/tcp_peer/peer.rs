@@ -143,7 +143,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Peer<S> {
                         CommandData::Transfer { len } if command.sqe.opcode & 3 == 1 => Some(len),
                         _ => None,
                     };
-                    let (tag, sqe) = (command.tag, command.sqe);
+                    let (tag, sqe) = (command.tag, *command.sqe);
                     if let Some(len) = fetch {
                         self.writes.insert(tag.slot(), (tag, sqe));
                         self.machine.fetch(tag, vec![0; len as usize]).unwrap();

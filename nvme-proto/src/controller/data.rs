@@ -1,6 +1,6 @@
 //! Data that the host sends because they were asked for.
 
-use super::event::{Event, Reply, Tag};
+use super::event::Reply;
 use super::receive::{Step, violation};
 use super::slot::{Slot, Stage};
 use super::{Arriving, Controller};
@@ -90,7 +90,7 @@ impl<R: AsMut<[u8]>, W: AsRef<[u8]>> Controller<R, W> {
         entry.fetchable = false;
         if entry.damaged {
             self.damaged(slot);
-            return Some(Step::Rare);
+            return Some(Step::FetchFailed(slot));
         }
         entry.stage = Stage::Open;
         Some(Step::Fetched(slot))
@@ -103,8 +103,6 @@ impl<R: AsMut<[u8]>, W: AsRef<[u8]>> Controller<R, W> {
         entry.stage = Stage::Answering(Reply::failed(Status::TRANSIENT_TRANSPORT_ERROR));
         self.connecting &= entry.connect.take().is_none();
         self.work.push(slot);
-        let tag = Tag { slot, serial: entry.serial };
-        self.rare = entry.fetch.take().map(|buffer| Event::FetchFailed { tag, buffer });
     }
 }
 

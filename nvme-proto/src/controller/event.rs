@@ -20,8 +20,8 @@ pub enum Event<'a, R, W> {
     Command(Incoming<'a>),
     /// The host sent a command that was answered at once with this status; it is over. Told for logs and counters.
     Rejected {
-        /// The submission queue entry.
-        sqe: Sqe,
+        /// The submission queue entry, lent until the next call.
+        sqe: &'a Sqe,
         /// The answer.
         status: Status,
     },
@@ -60,8 +60,8 @@ pub enum Event<'a, R, W> {
 pub struct Incoming<'a> {
     /// By what it is answered.
     pub tag: Tag,
-    /// The submission queue entry.
-    pub sqe: Sqe,
+    /// The submission queue entry, lent until the next call: a copy is a `*` away.
+    pub sqe: &'a Sqe,
     /// Its data.
     pub data: CommandData<'a>,
 }

@@ -105,6 +105,7 @@ pub use event::{AnswerError, Buffer, CommandData, Event, Incoming, Refused, Repl
 use cids::Cids;
 use receive::Arriving;
 use slot::{Queue, Slot, Tags};
+use transmit::Terms;
 
 use crate::frame::{Framer, Limits};
 use crate::machine::{Direct, Failure, KeepAlive, Outbox, Phase, Ring, Time, Work};
@@ -138,10 +139,11 @@ pub struct Controller<R = Vec<u8>, W = Vec<u8>> {
     sq_head: u16,
     keep_alive: Option<(KeepAlive, Time)>,
     arriving: Arriving,
-    /// What is to be told next, unless it is one of those that come by the million.
-    rare: Option<Event<'static, R, W>>,
     /// The command that came last.
-    incoming: Incoming<'static>,
+    sqe: Sqe,
+    tag: Tag,
+    /// Its data, unless they are in its capsule.
+    data: CommandData<'static>,
     direct: Direct,
     phase: Phase,
     /// When the phase has to be over.
@@ -150,6 +152,7 @@ pub struct Controller<R = Vec<u8>, W = Vec<u8>> {
     untold: Option<Failure>,
     ended: bool,
     tags: Tags,
+    terms: Terms,
 }
 
 impl<R, W> Controller<R, W> {
@@ -176,14 +179,16 @@ impl<R, W> Controller<R, W> {
             sq_head: 0,
             keep_alive: None,
             arriving: Arriving::Nothing,
-            rare: None,
-            incoming: Incoming { tag: Tag { slot: 0, serial: 0 }, sqe: Sqe::new(0), data: CommandData::None },
+            sqe: Sqe::new(0),
+            tag: Tag { slot: 0, serial: 0 },
+            data: CommandData::None,
             direct: Direct::default(),
             phase: Phase::Handshake,
             deadline: now.after(config.handshake_timeout),
             untold: None,
             ended: false,
             tags: Tags::new(config.depth),
+            terms: Terms::NONE,
             config,
         })
     }

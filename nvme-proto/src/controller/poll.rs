@@ -14,23 +14,30 @@ struct Again;
 impl<R: AsMut<[u8]>, W: AsRef<[u8]>> Controller<R, W> {
     /// What has happened; `None` when nothing more will happen before bytes come, room in the socket does, an answer, or the time of
     /// [`poll_timeout`](Self::poll_timeout).
-    #[inline]
+    #[inline(always)]
     pub fn poll(&mut self, now: Time) -> Option<Event<'_, R, W>> {
+        // Buffers come back as often as commands come: told on a short way that is part of the caller.
+        while self.phase == Phase::Ready
+            && let Some(slot) = self.over.front().copied()
+        {
+            if let Some((tag, buffer)) = self.take_over(slot) {
+                return Some(Event::Released { tag, buffer });
+            }
+        }
         if self.is_idle(now) { None } else { self.next_event(now) }
     }
 
-    /// Whether there is nothing to tell, as far as that can be seen at once.
+    /// Whether there is nothing to tell, as far as that can be seen at once; buffers that come back aside.
     #[inline(always)]
     fn is_idle(&self, now: Time) -> bool {
         self.arriving.is_waiting(self.direct.missing)
             && self.phase == Phase::Ready
             && self.framer.is_dry()
-            && self.over.is_empty()
             && self.expired(now).is_none()
     }
 
     fn next_event(&mut self, now: Time) -> Option<Event<'_, R, W>> {
-        let (len, layout) = loop {
+        let step = loop {
             match self.phase {
                 Phase::Handshake | Phase::Ready => {}
                 _ => match self.ending(now) {
@@ -38,27 +45,19 @@ impl<R: AsMut<[u8]>, W: AsRef<[u8]>> Controller<R, W> {
                     Err(Again) => continue,
                 },
             }
-            if let Some(slot) = self.over.front().copied() {
-                match self.take_over(slot) {
-                    Some((tag, buffer)) => return Some(Event::Released { tag, buffer }),
-                    None => continue,
-                }
-            }
             match self.step(now) {
-                Ok(Step::Command) => return Some(Event::Command(self.incoming)),
-                Ok(Step::Lend(len, layout)) => break (len, layout),
+                Ok(step @ (Step::Command | Step::Lend(..) | Step::Rejected(_))) => break step,
                 Ok(Step::Fetched(slot)) => {
-                    if let Some(entry) = self.slots.get_mut(usize::from(slot))
-                        && let Some(buffer) = entry.fetch.take()
-                    {
-                        return Some(Event::Fetched { tag: Tag { slot, serial: entry.serial }, buffer });
+                    if let Some((tag, buffer)) = self.take_fetched(slot) {
+                        return Some(Event::Fetched { tag, buffer });
                     }
                 }
-                Ok(Step::Rare) => {
-                    if let Some(event) = self.rare.take() {
-                        return Some(event);
+                Ok(Step::FetchFailed(slot)) => {
+                    if let Some((tag, buffer)) = self.take_fetched(slot) {
+                        return Some(Event::FetchFailed { tag, buffer });
                     }
                 }
+                Ok(Step::Ready) => return self.agreed.map(Event::Ready),
                 Ok(Step::Starved) => match self.expired(now) {
                     Some(failure) => self.fail(now, failure),
                     None => return None,
@@ -66,14 +65,26 @@ impl<R: AsMut<[u8]>, W: AsRef<[u8]>> Controller<R, W> {
                 Err(failure) => self.fail(now, failure),
             }
         };
-        // All of the data have come: that was looked at.
-        match layout {
-            Layout::Plain => {
-                let data = CommandData::InCapsule(self.framer.take_data(len)?);
-                Some(Event::Command(Incoming { data, ..self.incoming }))
-            }
-            Layout::Framed => self.lend(),
+        if let Step::Lend(_, Layout::Framed) = step {
+            return self.lend();
         }
+        let (tag, sqe) = (self.tag, &self.sqe);
+        match step {
+            Step::Rejected(status) => Some(Event::Rejected { sqe, status }),
+            // All of the data have come: that was looked at.
+            Step::Lend(len, _) => {
+                let data = CommandData::InCapsule(self.framer.take_data(len)?);
+                Some(Event::Command(Incoming { tag, sqe, data }))
+            }
+            _ => Some(Event::Command(Incoming { tag, sqe, data: self.data })),
+        }
+    }
+
+    /// The buffer that data were fetched into.
+    #[inline]
+    fn take_fetched(&mut self, slot: u16) -> Option<(Tag, R)> {
+        let entry = self.slots.get_mut(usize::from(slot))?;
+        Some((Tag { slot, serial: entry.serial }, entry.fetch.take()?))
     }
 
     /// What there is to tell of a connection that has failed: why, then of its buffers, then that it is to be closed.
@@ -102,19 +113,22 @@ impl<R: AsMut<[u8]>, W: AsRef<[u8]>> Controller<R, W> {
     /// The command with its data, if their digest is right.
     #[inline(never)]
     fn lend(&mut self) -> Option<Event<'_, R, W>> {
-        let command = self.incoming;
-        let Self { framer, slots, work, connecting, .. } = self;
+        let Self { framer, slots, work, connecting, sqe, tag, .. } = self;
         let data = framer.data()?;
         if data.digest.is_ok() {
-            return Some(Event::Command(Incoming { data: CommandData::InCapsule(data.bytes), ..command }));
+            return Some(Event::Command(Incoming {
+                tag: *tag,
+                sqe,
+                data: CommandData::InCapsule(data.bytes),
+            }));
         }
         let status = Status::TRANSIENT_TRANSPORT_ERROR;
-        if let Some(entry) = slots.get_mut(command.tag.slot()) {
+        if let Some(entry) = slots.get_mut(tag.slot()) {
             entry.stage = Stage::Answering(Reply::failed(status));
             *connecting &= entry.connect.take().is_none();
-            work.push(command.tag.slot);
+            work.push(tag.slot);
         }
-        Some(Event::Rejected { sqe: command.sqe, status })
+        Some(Event::Rejected { sqe, status })
     }
 
     /// When to poll next, whatever else happens; `None`: no timer runs.
@@ -164,17 +178,15 @@ impl<R: AsMut<[u8]>, W: AsRef<[u8]>> Controller<R, W> {
             return None;
         };
         let tag = Tag { slot, serial: entry.serial };
-        let fetch = entry.fetch.take();
-        if fetch.is_some() && entry.send.is_some() {
-            return fetch.map(|buffer| (tag, Buffer::Fetch(buffer)));
+        if entry.fetch.is_some() && entry.send.is_some() {
+            return entry.fetch.take().map(|buffer| (tag, Buffer::Fetch(buffer)));
         }
         entry.stage = Stage::Free;
-        let send = entry.send.take();
         self.over.pop();
         self.free.push(slot);
-        match fetch {
-            Some(buffer) => Some((tag, Buffer::Fetch(buffer))),
-            None => send.map(|buffer| (tag, Buffer::Send(buffer))),
+        match entry.send.take() {
+            Some(buffer) => Some((tag, Buffer::Send(buffer))),
+            None => entry.fetch.take().map(|buffer| (tag, Buffer::Fetch(buffer))),
         }
     }
 

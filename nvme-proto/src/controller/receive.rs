@@ -1,6 +1,6 @@
 //! What the host sends.
 
-use super::event::{CommandData, Event, Reply, Tag};
+use super::event::{CommandData, Reply, Tag};
 use super::slot::{Queue, Stage};
 use super::{Admission, Config, Controller, Phase};
 use crate::Status;
@@ -51,10 +51,14 @@ pub(super) enum Step {
     Command,
     /// The same, with this many bytes of data that are in the framer.
     Lend(usize, Layout),
+    /// The command that came last was answered with this.
+    Rejected(Status),
     /// The data of the command in this slot have come.
     Fetched(u16),
-    /// Something that is rare, in `rare`.
-    Rare,
+    /// The same, and they are not as they were sent.
+    FetchFailed(u16),
+    /// The handshake is through.
+    Ready,
     /// More bytes are needed.
     Starved,
 }
@@ -130,7 +134,7 @@ impl<R: AsMut<[u8]>, W: AsRef<[u8]>> Controller<R, W> {
             // Those that come by the million, the short way.
             match self.framer.plain_code() {
                 Some(CAPSULE_CMD) => {
-                    if let Some(len) = self.framer.take_command(&mut self.incoming.sqe) {
+                    if let Some(len) = self.framer.take_command(&mut self.sqe) {
                         return self.command(now, len, len, Layout::Plain);
                     }
                 }
@@ -164,7 +168,7 @@ impl<R: AsMut<[u8]>, W: AsRef<[u8]>> Controller<R, W> {
                 let behind = capsule.envelope.pdu_len.saturating_sub(72).saturating_sub(header_digest);
                 let need = usize::try_from(behind).unwrap_or(usize::MAX);
                 let len = self.framer.data_len();
-                self.incoming.sqe = Sqe::from_bytes(&capsule.sqe);
+                self.sqe = Sqe::from_bytes(&capsule.sqe);
                 return self.command(now, len, need, Layout::Framed).map(Some);
             }
             Header::H2cData(data) => {
@@ -214,14 +218,14 @@ impl<R: AsMut<[u8]>, W: AsRef<[u8]>> Controller<R, W> {
         self.outbox.push(&response.encode(), None);
         self.agreed = Some(agreed);
         self.phase = Phase::Ready;
-        self.rare = Some(Event::Ready(agreed));
-        Ok(Step::Rare)
+        self.renew_terms();
+        Ok(Step::Ready)
     }
 
     /// Takes the command that came last, with `len` bytes of data in its capsule, `need` with padding and digest.
     #[inline(always)]
     fn command(&mut self, now: Time, len: usize, need: usize, layout: Layout) -> Result<Step, Failure> {
-        let sqe = &self.incoming.sqe;
+        let sqe = &self.sqe;
         let (cid, direction) = (sqe.cid, sqe.direction());
         let data_len = u32::try_from(len).unwrap_or(u32::MAX);
         let connect = connect_of(sqe);
@@ -255,7 +259,7 @@ impl<R: AsMut<[u8]>, W: AsRef<[u8]>> Controller<R, W> {
                     _ => Status::COMMAND_SEQUENCE_ERROR,
                 };
                 self.reject(slot, status, len, layout);
-                return Ok(Step::Rare);
+                return Ok(Step::Rejected(status));
             }
         };
         if let CommandData::Transfer { len } = data {
@@ -266,8 +270,8 @@ impl<R: AsMut<[u8]>, W: AsRef<[u8]>> Controller<R, W> {
             entry.connect = connect;
             self.connecting = true;
         }
-        self.incoming.tag = Tag { slot, serial };
-        self.incoming.data = data;
+        self.tag = Tag { slot, serial };
+        self.data = data;
         if len == 0 {
             return Ok(Step::Command);
         }
@@ -288,7 +292,6 @@ impl<R: AsMut<[u8]>, W: AsRef<[u8]>> Controller<R, W> {
         if layout == Layout::Plain && len > 0 {
             self.framer.ignore(len);
         }
-        self.rare = Some(Event::Rejected { sqe: self.incoming.sqe, status });
     }
 
     /// Where the data of a command are, or the status to refuse it with.

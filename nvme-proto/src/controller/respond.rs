@@ -31,6 +31,7 @@ impl<R: AsMut<[u8]>, W: AsRef<[u8]>> Controller<R, W> {
         if reply.status.is_success() {
             self.queue = Some(queue);
             self.entries = queue.entries;
+            self.renew_terms();
         }
     }
 
@@ -44,17 +45,9 @@ impl<R: AsMut<[u8]>, W: AsRef<[u8]>> Controller<R, W> {
     #[inline]
     pub fn respond_with_data(&mut self, tag: Tag, buffer: W, reply: Reply) -> Result<(), Refused<W>> {
         let have = buffer.as_ref().len();
-        let admitted = self.open(tag).and_then(|entry| match entry.stage {
-            Stage::Fetching => Err(AnswerError::Fetching),
-            Stage::Open if entry.asked > 0 => Err(AnswerError::Fetching),
-            Stage::Open => match u32::try_from(have) {
-                Ok(len) if len <= entry.transfer => Ok((entry, len)),
-                _ => Err(AnswerError::TooMuchData { max: entry.transfer, have }),
-            },
-            _ => Err(AnswerError::Over),
-        });
-        match admitted {
-            Ok((entry, len)) => {
+        let Ok(entry) = self.open(tag) else { return Err(Refused { reason: AnswerError::Over, buffer }) };
+        match u32::try_from(have) {
+            Ok(len) if matches!(entry.stage, Stage::Open) && entry.asked == 0 && len <= entry.transfer => {
                 entry.send = Some(buffer);
                 entry.send_len = len;
                 entry.stage = Stage::Answering(reply);
@@ -64,7 +57,7 @@ impl<R: AsMut<[u8]>, W: AsRef<[u8]>> Controller<R, W> {
                 self.work.push(tag.slot);
                 Ok(())
             }
-            Err(reason) => Err(Refused { reason, buffer }),
+            _ => Err(Refused { reason: entry.refusal(have), buffer }),
         }
     }
 

@@ -1,6 +1,6 @@
 //! One command that is outstanding.
 
-use super::event::Reply;
+use super::event::{AnswerError, Reply};
 use crate::machine::Ring;
 
 /// Where a slot stands.
@@ -97,6 +97,23 @@ impl<R, W> Slot<R, W> {
         (self.r2t, self.r2t_start, self.r2ts) = (0, 0, 0);
         self.damaged = false;
         (self.send_len, self.sent) = (0, 0);
+    }
+
+    /// Why it does not take data of `have` bytes for the host.
+    #[cold]
+    pub(super) const fn refusal(&self, have: usize) -> AnswerError {
+        match self.stage {
+            Stage::Fetching => AnswerError::Fetching,
+            Stage::Open if self.asked > 0 => AnswerError::Fetching,
+            Stage::Open => AnswerError::TooMuchData { max: self.transfer, have },
+            _ => AnswerError::Over,
+        }
+    }
+
+    /// Whether it has buffers that are to be given back.
+    #[inline]
+    pub(super) const fn has_buffers(&self) -> bool {
+        self.fetch.is_some() || self.send.is_some()
     }
 
     /// End of the oldest R2T that is not served, when each asks for `piece` bytes.

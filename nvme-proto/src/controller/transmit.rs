@@ -5,11 +5,13 @@ use super::slot::{Slot, Stage, Tags, give_back};
 use super::{Controller, Phase, SuccessFlag};
 use crate::cqe::Cqe;
 use crate::machine::{Lent, Outbox};
-use crate::pdu::{C2hData, CapsuleResp, Negotiated, R2t};
+use crate::pdu::{C2hData, CapsuleResp, Format, R2t};
 
-/// What holds for all that is encoded in one go.
-struct Terms {
-    agreed: Negotiated,
+/// What holds for all that is encoded: it changes with the handshake and with Connect.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Terms {
+    /// How PDUs to the host are laid out.
+    format: Format,
     tags: Tags,
     /// R2Ts that may be outstanding for a command.
     window: u16,
@@ -19,7 +21,19 @@ struct Terms {
     /// The last data of a command may stand for its completion.
     may_leave_out: bool,
     no_flow_control: bool,
-    sq_head: u16,
+}
+
+impl Terms {
+    /// Before the handshake: nothing is encoded.
+    pub(super) const NONE: Self = Self {
+        format: Format::PLAIN,
+        tags: Tags::new(1),
+        window: 0,
+        max_r2t_data: 0,
+        max_c2h_data: 0,
+        may_leave_out: false,
+        no_flow_control: false,
+    };
 }
 
 /// What of an answer is encoded.
@@ -62,12 +76,14 @@ impl<R: AsMut<[u8]>, W: AsRef<[u8]>> Controller<R, W> {
         outbox.sent(n, |slot| give_back(slots, over, slot));
     }
 
-    /// What holds now.
-    fn terms(&self, agreed: Negotiated) -> Terms {
+    /// The handshake is through, or Connect is answered.
+    #[cold]
+    pub(super) fn renew_terms(&mut self) {
+        let Some(agreed) = self.agreed else { return };
         let no_flow_control = self.queue.is_some_and(|queue| queue.no_flow_control);
         let host = u16::try_from(agreed.max_r2ts).unwrap_or(u16::MAX);
-        Terms {
-            agreed,
+        self.terms = Terms {
+            format: agreed.to_host,
             tags: self.tags,
             window: self.config.max_r2ts.min(host).min(self.tags.each()),
             max_r2t_data: self.config.max_r2t_data,
@@ -78,21 +94,32 @@ impl<R: AsMut<[u8]>, W: AsRef<[u8]>> Controller<R, W> {
                 SuccessFlag::Always => true,
             },
             no_flow_control,
-            sq_head: self.sq_head,
-        }
+        };
     }
 
     /// Encodes what the slots have to send, each in its turn one PDU (and the completion behind its last data), as long as there is room.
     fn fill(&mut self) {
-        let (Phase::Ready, Some(agreed)) = (self.phase, self.agreed) else { return };
-        let terms = self.terms(agreed);
-        let Self { outbox, work, slots, cids, over, .. } = self;
+        if self.phase != Phase::Ready {
+            return;
+        }
+        // Said to the compiler, which then leaves out what is about digests and padding.
+        if self.terms.format == Format::PLAIN {
+            self.fill_on(&Terms { format: Format::PLAIN, ..self.terms });
+        } else {
+            self.fill_on(&{ self.terms });
+        }
+    }
+
+    #[inline(always)]
+    fn fill_on(&mut self, terms: &Terms) {
+        let Self { outbox, work, slots, cids, over, free, sq_head, .. } = self;
+        let sq_head = *sq_head;
         while outbox.has_room() {
             let Some(slot) = work.pop() else { return };
             let Some(entry) = slots.get_mut(usize::from(slot)) else { continue };
             let sent = match entry.stage {
                 Stage::Fetching => {
-                    if entry.send_r2t(slot, &terms, outbox) {
+                    if entry.send_r2t(slot, terms, outbox) {
                         work.push(slot);
                     }
                     continue;
@@ -100,14 +127,16 @@ impl<R: AsMut<[u8]>, W: AsRef<[u8]>> Controller<R, W> {
                 // The data that were asked for have to come first.
                 Stage::Answering(_) if entry.r2ts > 0 => continue,
                 Stage::Answering(reply) if entry.sent < entry.send_len => {
-                    match entry.send_data(slot, reply, &terms, outbox) {
+                    match entry.send_data(slot, reply, terms, outbox) {
                         // Right behind its data: behind the data of all others it would keep the host waiting for nothing.
-                        Sent::Data if outbox.has_room() => entry.send_completion(reply, &terms, outbox),
+                        Sent::Data if outbox.has_room() => {
+                            entry.send_completion(reply, sq_head, terms, outbox)
+                        }
                         Sent::Data => Sent::Part,
                         sent => sent,
                     }
                 }
-                Stage::Answering(reply) => entry.send_completion(reply, &terms, outbox),
+                Stage::Answering(reply) => entry.send_completion(reply, sq_head, terms, outbox),
                 Stage::Free | Stage::Open | Stage::Answered => continue,
             };
             match sent {
@@ -117,8 +146,13 @@ impl<R: AsMut<[u8]>, W: AsRef<[u8]>> Controller<R, W> {
                     if core::mem::take(&mut entry.owns_cid) {
                         cids.remove(entry.cid);
                     }
-                    if entry.lent == 0 {
-                        over.push(slot);
+                    if entry.has_buffers() {
+                        if entry.lent == 0 {
+                            over.push(slot);
+                        }
+                    } else {
+                        entry.stage = Stage::Free;
+                        free.push(slot);
                     }
                 }
                 Sent::Data | Sent::Part => work.push(slot),
@@ -130,14 +164,14 @@ impl<R: AsMut<[u8]>, W: AsRef<[u8]>> Controller<R, W> {
 
 impl<R, W: AsRef<[u8]>> Slot<R, W> {
     /// Asks for the next piece of data, if one more R2T may be outstanding; whether that may go on.
-    #[inline]
+    #[inline(always)]
     fn send_r2t(&mut self, slot: u16, terms: &Terms, outbox: &mut Outbox) -> bool {
         if self.r2ts >= terms.window || self.asked >= self.transfer {
             return false;
         }
         let tag = terms.tags.of(slot, self.r2t.wrapping_add(self.r2ts));
         let len = self.transfer.wrapping_sub(self.asked).min(terms.max_r2t_data);
-        if !outbox.push_pdu(R2t::new(self.cid, tag, self.asked, len), terms.agreed.to_host, None) {
+        if !outbox.push_pdu(R2t::new(self.cid, tag, self.asked, len), terms.format, None) {
             return false;
         }
         self.asked = self.asked.wrapping_add(len);
@@ -146,7 +180,7 @@ impl<R, W: AsRef<[u8]>> Slot<R, W> {
     }
 
     /// Sends the next piece of data to the host; the last one may stand for the completion.
-    #[inline]
+    #[inline(always)]
     fn send_data(&mut self, slot: u16, reply: Reply, terms: &Terms, outbox: &mut Outbox) -> Sent {
         let rest = self.send_len.wrapping_sub(self.sent);
         let len = rest.min(terms.max_c2h_data);
@@ -159,10 +193,10 @@ impl<R, W: AsRef<[u8]>> Slot<R, W> {
         } else if is_last {
             header = header.last();
         }
-        let Some(lent) = Lent::of(slot, self.bytes(), self.sent, len, terms.agreed.digests) else {
+        let Some(lent) = Lent::of(slot, self.bytes(), self.sent, len, terms.format.digests) else {
             return Sent::Nothing;
         };
-        if !outbox.push_pdu(header, terms.agreed.to_host, Some(lent)) {
+        if !outbox.push_pdu(header, terms.format, Some(lent)) {
             return Sent::Nothing;
         }
         self.lent = self.lent.wrapping_add(1);
@@ -174,16 +208,16 @@ impl<R, W: AsRef<[u8]>> Slot<R, W> {
         }
     }
 
-    #[inline]
-    fn send_completion(&self, reply: Reply, terms: &Terms, outbox: &mut Outbox) -> Sent {
+    #[inline(always)]
+    fn send_completion(&self, reply: Reply, sq_head: u16, terms: &Terms, outbox: &mut Outbox) -> Sent {
         let sqhd = match (terms.no_flow_control, self.connect) {
             (true, Some(_)) if reply.status.is_success() => Cqe::SQHD_DISABLED,
             (true, _) => 0,
-            (false, _) => terms.sq_head,
+            (false, _) => sq_head,
         };
         let mut cqe = Cqe::success(self.cid).with_result(reply.result).with_sqhd(sqhd);
         cqe.status = reply.status;
-        if outbox.push_pdu(CapsuleResp::new(cqe.encode()), terms.agreed.to_host, None) {
+        if outbox.push_pdu(CapsuleResp::new(cqe.encode()), terms.format, None) {
             Sent::All
         } else {
             Sent::Nothing

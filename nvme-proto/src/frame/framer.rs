@@ -421,6 +421,6 @@ const fn widen(n: usize) -> u64 {
 
 /// Lengths of PDUs as lengths in memory. Where `usize` has 16 bits no buffer is that long, and more is waited for.
 #[inline]
-pub(super) fn to_usize(len: u32) -> usize {
+pub(crate) fn to_usize(len: u32) -> usize {
     usize::try_from(len).unwrap_or(usize::MAX)
 }

@@ -33,6 +33,7 @@ mod transmit;
 
 #[cfg(feature = "codec")]
 pub use codec::{CodecError, NvmeTcpCodec};
+pub(crate) use framer::to_usize;
 pub use framer::{Data, Framer, Pdu};
 pub use limits::Limits;
 pub use owned::{BytesFramer, OwnedPdu};

@@ -102,7 +102,8 @@ impl<R: AsMut<[u8]>, W: AsRef<[u8]>> Host<R, W> {
         }
     }
 
-    /// When to poll next, whatever else happens; `None`: no timer runs. It may be earlier than there is anything to tell, but not often.
+    /// When to poll next, whatever else happens; `None`: no timer runs. It may be earlier than there is anything to tell,
+    /// but not often: then [`poll`](Self::poll) tells nothing, and a later time is named.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Time> {
         match self.phase {

@@ -135,8 +135,15 @@ impl<R: AsMut<[u8]>, W: AsRef<[u8]>> Host<R, W> {
                     if let Some((data, len)) = self.framer.take_plain::<C2hData>() {
                         let (slot, at, end) = self.start_data(&data)?;
                         self.direct = Direct { from: at, missing: len };
-                        self.arriving = Arriving::Plain { slot, end };
-                        continue;
+                        // Short data have mostly come with their header.
+                        if !self.place_plain(slot) {
+                            self.arriving = Arriving::Plain { slot, end };
+                            return Ok(Step::Starved);
+                        }
+                        match self.placed(slot, end) {
+                            Some(cqe) => return Ok(Step::Complete(slot, cqe)),
+                            None => continue,
+                        }
                     }
                 }
                 Some(CAPSULE_RESP) => {

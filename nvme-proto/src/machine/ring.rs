@@ -42,16 +42,18 @@ impl<T: Copy + Default> Ring<T> {
         self.first.wrapping_add(number) & self.items.len().wrapping_sub(1)
     }
 
-    /// Adds an item at the end, unless there is no room.
+    /// Adds an item at the end, unless there is no room; whether there was.
     #[inline]
-    pub(crate) fn push(&mut self, item: T) {
+    pub(crate) fn push(&mut self, item: T) -> bool {
         let place = self.place(self.len);
         if self.len < self.items.len()
             && let Some(to) = self.items.get_mut(place)
         {
             *to = item;
             self.len = self.len.wrapping_add(1);
+            return true;
         }
+        false
     }
 
     /// The item with this number, from the front.
@@ -110,7 +112,7 @@ mod tests {
             for step in 0..1000_u32 {
                 match step.wrapping_mul(2_654_435_761) >> 29 {
                     0..4 => {
-                        ring.push(step);
+                        assert_eq!(ring.push(step), queue.len() < room);
                         if queue.len() < room {
                             queue.push_back(step);
                         }

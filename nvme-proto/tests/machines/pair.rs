@@ -45,7 +45,7 @@ impl Target {
         while let Some(event) = self.machine.poll(now) {
             match event {
                 controller::Event::Command(command) => {
-                    let (tag, sqe) = (command.tag, command.sqe);
+                    let (tag, sqe) = (command.tag, *command.sqe);
                     let at = sqe.cdw10 as usize;
                     self.log.push(format!("{sqe:?}"));
                     match (sqe.opcode, command.data) {

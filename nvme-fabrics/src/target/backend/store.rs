@@ -91,6 +91,12 @@ impl Lent {
         Self { owner: Owner::Any(owner), from, len }
     }
 
+    /// Bytes it is said to have.
+    #[inline]
+    pub(crate) const fn len(&self) -> usize {
+        self.len
+    }
+
     pub(super) const fn of_block(block: Arc<Block>, from: usize, len: usize) -> Self {
         Self { owner: Owner::Block(block), from, len }
     }

@@ -157,12 +157,12 @@ impl Session {
                         // What storage lends needs no memory, waits for none, and is answered at once.
                         if matches!(data, CommandData::Transfer { .. })
                             && self.mailbox.current() == Order::Serve
-                            && let Some(lent) = self.queue.lend(now, &sqe)
+                            && let Some(lent) = self.queue.lend(now, sqe)
                         {
                             self.lent(machine, tag, lent);
                             continue;
                         }
-                        (tag, self.command(now, tag, &sqe, data))
+                        (tag, self.command(now, tag, sqe, data))
                     }
                     Event::Fetched { tag, buffer } => (tag, self.fetched(now, tag, buffer)),
                     Event::FetchFailed { tag, buffer } => {
@@ -193,15 +193,19 @@ impl Session {
                 break;
             }
         }
-        if self.may_close(machine, now) {
-            machine.close(now);
-            // Tells `Failed` and `Close`, and gives buffers back.
-            while let Some(event) = machine.poll(now) {
-                match event {
-                    Event::Failed(failure) => self.fail(failure),
-                    Event::Close(how) => return Some(how),
-                    _ => {}
-                }
+        if self.may_close(machine, now) { self.close(machine, now) } else { None }
+    }
+
+    /// Ends the connection from this side.
+    #[cold]
+    fn close(&mut self, machine: &mut Machine, now: Time) -> Option<Close> {
+        machine.close(now);
+        // Tells `Failed` and `Close`, and gives buffers back.
+        while let Some(event) = machine.poll(now) {
+            match event {
+                Event::Failed(failure) => self.fail(failure),
+                Event::Close(how) => return Some(how),
+                _ => {}
             }
         }
         None
@@ -388,7 +392,7 @@ impl Session {
     /// Storage has lent the data of a read.
     #[inline]
     fn lent(&mut self, machine: &mut Machine, tag: Tag, lent: Lent) {
-        let bytes = u64::try_from(lent.as_ref().len()).unwrap_or(u64::MAX);
+        let bytes = u64::try_from(lent.len()).unwrap_or(u64::MAX);
         self.counts.bytes_read = self.counts.bytes_read.saturating_add(bytes);
         match machine.respond_with_data(tag, Outgoing::Lent(lent), Reply::success()) {
             Ok(()) => self.counts.commands = self.counts.commands.saturating_add(1),
@@ -476,6 +480,7 @@ impl Session {
         }
     }
 
+    #[inline]
     fn give(&mut self, data: Outgoing) {
         match data {
             Outgoing::Buffer(buffer) => self.pool.give(buffer),

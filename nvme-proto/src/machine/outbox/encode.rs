@@ -10,8 +10,8 @@ use crate::sqe::{Psdt, Sqe};
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Lent {
     pub(crate) slot: u16,
-    pub(crate) from: usize,
-    pub(crate) len: usize,
+    pub(crate) from: u32,
+    pub(crate) len: u32,
     /// Digest of the data, when digests are on.
     pub(crate) digest: Option<u32>,
 }
@@ -20,9 +20,7 @@ impl Lent {
     /// `len` bytes from byte `from` of a slot's buffer, with their digest if data digests are on; `None` if the buffer does not have them.
     #[inline]
     pub(crate) fn of(slot: u16, bytes: &[u8], from: u32, len: u32, digests: Digests) -> Option<Self> {
-        let from = usize::try_from(from).ok()?;
-        let len = usize::try_from(len).ok()?;
-        let piece = bytes.get(from..)?.get(..len)?;
+        let piece = bytes.get(usize::try_from(from).ok()?..)?.get(..usize::try_from(len).ok()?)?;
         let digest = if digests.data { Some(crc32c(piece)) } else { None };
         Some(Self { slot, from, len, digest })
     }
@@ -59,7 +57,7 @@ impl Outbox {
             return self.push_formatted(CapsuleCmd::new(on_fabrics(sqe, cid, sgl).encode()), format, data);
         }
         let data = data.map(Lent::plain);
-        let len = u32::try_from(data.map_or(0, |data| data.len)).unwrap_or(u32::MAX);
+        let len = data.map_or(0, |data| data.len);
         let Some(common) = CapsuleCmd::plain(len) else { return false };
         let Some(head) = self.head(CapsuleCmd::LEN, data) else { return false };
         if let Some(head) = head.first_chunk_mut() {
@@ -75,7 +73,7 @@ impl Outbox {
 
     #[inline(always)]
     fn encode<H: PduHeader>(&mut self, mut header: H, format: Format, data: Option<Lent>) -> bool {
-        let len = u32::try_from(data.map_or(0, |data| data.len)).unwrap_or(u32::MAX);
+        let len = data.map_or(0, |data| data.len);
         let Ok(envelope) = format.envelope(&header, len) else { return false };
         *header.envelope_mut() = envelope;
         let encoded = header.to_bytes();
