@@ -40,9 +40,9 @@ const ROWS: &[Count] = &[
     whole("host-read", 980, machines::host_read),
     whole("host-write-in-capsule", 715, machines::host_write_in_capsule),
     whole("host-write-asked-for", 1030, machines::host_write_asked_for),
-    whole("controller-read", 1090, machines::controller_read),
-    whole("controller-write-in-capsule", 820, machines::controller_write_in_capsule),
-    whole("controller-write-asked-for", 1530, machines::controller_write_asked_for),
+    whole("controller-read", 945, machines::controller_read),
+    whole("controller-write-in-capsule", 695, machines::controller_write_in_capsule),
+    whole("controller-write-asked-for", 1435, machines::controller_write_asked_for),
 ];
 
 /// Operations of the shorter run; the longer one has twice as many.
