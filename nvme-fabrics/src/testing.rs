@@ -195,8 +195,8 @@ fn names(text: &str) {
         text.parse::<SubsystemName>().is_ok(),
     ];
     assert!(kinds.iter().filter(|is| **is).count() <= 1, "{text} is of two kinds");
-    let [controller, namespace, ..] = kinds;
-    assert_eq!(Selector::device(text).is_ok(), controller || namespace);
+    let [controller, namespace, _, generic, _] = kinds;
+    assert_eq!(Selector::device(text).is_ok(), controller || namespace || generic);
 }
 
 fn devices(text: &str) {

@@ -31,7 +31,7 @@ fn docs() -> Result<(), StepError> {
 }
 
 fn tests() -> Result<(), StepError> {
-    run(cargo().args(["test", "--workspace", "--all-features"]))
+    run(cargo().args(["test", "--workspace", "--all-features", "--no-fail-fast"]))
 }
 
 /// Mixed I/O between host and target in user space with random faults, for a moment; as `tests` has built it.
