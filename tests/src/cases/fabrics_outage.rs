@@ -142,9 +142,11 @@ fn modules_are_unloaded_and_loaded(ctx: &mut Ctx) -> Result<(), Failure> {
     wait_gone(&Sysfs::system(), &before, PATIENCE)?;
     ensure_eq!(Inventory::scan(&Sysfs::system())?.controllers().count(), 0, "controllers");
 
-    // An earlier case may have loaded another transport.
-    if Path::new("/sys/module/nvme_loop").exists() {
-        ctx.run("rmmod", ["nvme_loop"])?;
+    // Earlier cases may have loaded other transports.
+    for module in ["nvme_loop", "nvme_rdma", "nvme_fc"] {
+        if Path::new("/sys/module").join(module).exists() {
+            ctx.run("rmmod", [module])?;
+        }
     }
     ctx.run("rmmod", ["nvme_fabrics"])?;
     let options = two_ports::options(ADDRESSES[0], PATIENCE)?;
