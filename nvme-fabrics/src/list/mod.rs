@@ -6,8 +6,11 @@
 //! | [`blocks`], [`subsystems`], [`subsystems_of`] | one block a subsystem and host, the tree of `nvme list-subsys` |
 //! | [`verbose`] | three tables, those of `nvme list -v` |
 //! | [`units`] | sizes in words |
+//!
+//! In texts, control characters are shown as escapes: most of what is listed was chosen by a target.
 
 mod namespaces;
+mod plain;
 mod tree;
 pub mod units;
 mod verbose;

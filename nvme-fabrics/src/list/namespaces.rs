@@ -13,6 +13,7 @@
 
 use std::fmt::Write as _;
 
+use super::plain::plain;
 use super::units::{binary, si};
 use crate::kernel::names::{GenericName, NamespaceName};
 use crate::kernel::sysfs::{Inventory, Namespace, Subsystem};
@@ -113,12 +114,12 @@ pub fn table(rows: &[NamespaceRow]) -> String {
         line([
             &format!("/dev/{}", row.name),
             &generic,
-            &row.serial,
-            &row.model,
+            &plain(&row.serial),
+            &plain(&row.model),
             &format!("{:#x}", row.nsid),
             &row.usage(),
             &row.format(),
-            &row.firmware,
+            &plain(&row.firmware),
         ]);
     }
     text

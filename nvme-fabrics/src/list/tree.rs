@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use super::plain::plain;
 use crate::kernel::names::NamespaceName;
 use crate::kernel::sysfs::{AnaState, Controller, Inventory, Subsystem};
 
@@ -70,11 +71,11 @@ fn tree(inventory: &Inventory, namespace: Option<NamespaceName>) -> String {
         let SubsystemBlock { subsystem, host_nqn, controllers, .. } = &block;
         let name = subsystem.name.to_string();
         // Writing to a String cannot fail.
-        let _ = writeln!(text, "{name} - NQN={}", subsystem.nqn.as_deref().unwrap_or("?"));
+        let _ = writeln!(text, "{name} - NQN={}", plain(subsystem.nqn.as_deref().unwrap_or("?")));
         let indent = name.len().saturating_add(3);
         for (key, value) in [("hostnqn", *host_nqn), ("iopolicy", subsystem.io_policy.as_deref())] {
             if let Some(value) = value {
-                let _ = writeln!(text, "{:indent$}{key}={value}", "");
+                let _ = writeln!(text, "{:indent$}{key}={}", "", plain(value));
             }
         }
         if controllers.is_empty() {
@@ -84,7 +85,7 @@ fn tree(inventory: &Inventory, namespace: Option<NamespaceName>) -> String {
         text.push_str("\\\n");
         for controller in controllers {
             let ana = namespace.and_then(|n| ana_state(subsystem, n, controller));
-            let ana = ana.map(|state| format!(" [{state}]")).unwrap_or_default();
+            let ana = ana.map(|state| format!(" [{}]", plain(state.as_str()))).unwrap_or_default();
             let _ = writeln!(text, " +- {}{ana}", line(controller));
         }
     }
@@ -99,7 +100,7 @@ fn tree(inventory: &Inventory, namespace: Option<NamespaceName>) -> String {
 
 fn line(c: &Controller) -> String {
     let words = [c.name.to_string(), c.transport.clone(), c.address.text.clone(), c.state.to_string()];
-    words.iter().filter(|w| !w.is_empty()).map(String::as_str).collect::<Vec<_>>().join(" ")
+    words.iter().filter(|w| !w.is_empty()).map(|word| plain(word)).collect::<Vec<_>>().join(" ")
 }
 
 fn ana_state<'a>(

@@ -12,6 +12,7 @@
 use std::fmt::Write as _;
 
 use super::namespaces::NamespaceRow;
+use super::plain::plain;
 use crate::kernel::sysfs::{Controller, Inventory, Namespace, Subsystem};
 
 /// The three tables of the module.
@@ -90,7 +91,7 @@ impl<const N: usize> Columns<N> {
     }
 
     fn push(&mut self, row: [String; N]) {
-        self.rows.push(row);
+        self.rows.push(row.map(|cell| plain(&cell).into_owned()));
     }
 
     fn text(&self) -> String {
