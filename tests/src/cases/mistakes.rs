@@ -284,7 +284,7 @@ fn the_programs_exit_with_2_on_wrong_usage(ctx: &mut Ctx) -> Result<(), Failure>
     for (program, args) in [
         ("target", &["create", "-n", "mysub"][..]),
         ("connect", &["-t", "tcp", "-n", "mysub"][..]),
-        ("connect", &["-t", "tcp", "-a", "localhost", "-n", "mysub"][..]),
+        ("connect", &["-t", "tcp", "-a", "256.1.1.1", "-n", "mysub"][..]),
         ("connect", &["-t", "tcp", "-a", "127.0.0.1", "-n", "mysub", "-Q", "15"][..]),
         ("discover", &["-a", "[::1]"][..]),
         ("discover", &["-a", "127.0.0.1", "-f", "a,b"][..]),
