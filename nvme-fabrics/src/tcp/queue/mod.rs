@@ -21,6 +21,7 @@ mod group;
 mod home;
 mod op;
 mod report;
+mod request;
 mod table;
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -33,7 +34,8 @@ pub(crate) use driver::{HostMachine, QueueDriver};
 pub(crate) use group::Group;
 pub(crate) use op::Op;
 pub(crate) use report::{Lost, Reports, TimedOut};
-pub(crate) use table::{Effect, Failed, Fault, Finished, Over, Payload, Request, ToSqe};
+pub(crate) use request::{Effect, Fault, Finished, Payload, Request, ToSqe};
+pub(crate) use table::{Failed, Over};
 
 use home::Drive;
 use table::Table;
