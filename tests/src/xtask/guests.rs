@@ -7,6 +7,8 @@ use super::workspace::{cargo, metadata, root, run};
 
 /// Named, so that build scripts and procedural macros are not linked statically too.
 const TARGET: &str = "x86_64-unknown-linux-gnu";
+/// Of this workspace's Cargo.toml.
+const PROFILE: &str = "guest";
 
 /// What was built.
 #[derive(Clone, Debug)]
@@ -26,16 +28,24 @@ pub(crate) fn build() -> Result<Programs, StepError> {
     let examples: Vec<String> = examples.flat_map(|package| package.binaries().map(str::to_owned)).collect();
     let folder = root().join("target").join("guest");
     let mut command = cargo();
-    command.args(["build", "--release", "--package", "it", "--package", "nvme-examples", "--bin", "guest"]);
+    command.args([
+        "build",
+        "--profile",
+        PROFILE,
+        "--package",
+        "it",
+        "--package",
+        "nvme-examples",
+        "--bin",
+        "guest",
+    ]);
     for name in &examples {
         command.args(["--bin", name]);
     }
     command.args(["--target", TARGET, "--target-dir"]).arg(&folder);
     command.env("RUSTFLAGS", "-C target-feature=+crt-static");
-    // Quick to build and small enough to boot; symbols stay for backtraces.
-    command.env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "1").env("CARGO_PROFILE_RELEASE_STRIP", "debuginfo");
     run(&mut command)?;
-    let at = |name: &str| folder.join(TARGET).join("release").join(name);
+    let at = |name: &str| folder.join(TARGET).join(PROFILE).join(name);
     let guest = at("guest");
     let examples = examples.into_iter().map(|name| (name.clone(), at(&name))).collect();
     Ok(Programs { guest, examples, foreign: Vec::new() })
