@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
+use std::time::Duration;
 
 use nvme_examples::vm::Release;
 use nvme_fabrics::tcp::explain::{Cause, ExplainOptions, blocking};
@@ -85,7 +86,8 @@ fn configure(ctx: &mut Ctx, me: &HostIdentity, lock: &Lock) -> Result<(), Failur
 
 fn connect(me: &HostIdentity) -> Result<Connect, Failure> {
     let peer = SocketAddr::new(ADDRESS.parse()?, scene::PORT);
-    Ok(Connect::new(peer, scene::subsystem(NQN)?, me.clone()).queues(2))
+    let connect = Connect::new(peer, scene::subsystem(NQN)?, me.clone()).queues(2);
+    Ok(connect.reconnect_delay(Duration::from_millis(100)))
 }
 
 fn block_on<T>(future: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
