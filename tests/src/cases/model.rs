@@ -1,7 +1,5 @@
 //! The simulated target against this kernel's, and this kernel brought from any state to any other.
 
-use std::fs;
-
 use nvme_examples::vm::Release;
 use nvmet_configfs::testing::{agree, every_failure_on, mistakes, plan_on};
 use nvmet_configfs::{Errno, FakeKernel, FakeTree, Op, OsTree, clear};
@@ -22,11 +20,12 @@ pub const CASES: &[Case] = &[
     ),
 ];
 
-/// Seeds that are tried every time: those that once showed a difference between a kernel and its model, and a few more.
+/// Seeds that are tried every time beside those from [`Ctx::seed`] on: those that once showed a difference between a kernel and its
+/// model, and a few more.
 const KNOWN: &[u64] = &[0, 1, 2, 3];
 /// Operations for each seed.
 const OPERATIONS: usize = 400;
-/// Fresh seeds each time.
+/// Seeds from [`Ctx::seed`] on.
 const FRESH: u64 = 8;
 /// Pairs of states, and pairs whose every step fails once.
 const PAIRS: u64 = 40;
@@ -76,13 +75,6 @@ fn mistakes_are_answered_alike(ctx: &mut Ctx) -> Result<(), Failure> {
     Ok(())
 }
 
-/// A seed that no run before had; printed, so that a failure can be repeated by adding it to [`KNOWN`].
-fn fresh_seed() -> Result<u64, Failure> {
-    let text = fs::read_to_string("/proc/sys/kernel/random/uuid")?;
-    let digits: String = text.chars().filter(char::is_ascii_hexdigit).take(12).collect();
-    Ok(u64::from_str_radix(&digits, 16)?)
-}
-
 fn answered_alike(kernel: FakeKernel, seeds: impl IntoIterator<Item = u64>) -> Result<usize, Failure> {
     let tree = OsTree::open_default()?;
     let mut count = 0;
@@ -104,7 +96,7 @@ fn known_seeds_are_answered_alike(ctx: &mut Ctx) -> Result<(), Failure> {
 
 fn random_operations_are_answered_alike(ctx: &mut Ctx) -> Result<(), Failure> {
     let kernel = prepare(ctx)?;
-    let first = fresh_seed()?;
+    let first = ctx.seed();
     let count = answered_alike(kernel, first..first + FRESH)?;
     ctx.note(&format!("{count} operations, seeds from {first}, each answered as the model does"));
     Ok(())
@@ -118,7 +110,7 @@ fn bytes(seed: u64) -> Vec<u8> {
 
 fn any_state_is_reached_or_nothing_changes(ctx: &mut Ctx) -> Result<(), Failure> {
     let kernel = prepare(ctx)?;
-    let first = fresh_seed()?;
+    let first = ctx.seed();
     for seed in (1..=PAIRS / 2).chain(first..first + PAIRS / 2) {
         ctx.note(&format!("seed {seed}"));
         plan_on(OsTree::open_default()?, kernel, &bytes(seed)); // panics, which the runner turns into a failure
@@ -132,7 +124,7 @@ fn any_state_is_reached_or_nothing_changes(ctx: &mut Ctx) -> Result<(), Failure>
 
 fn a_failure_at_any_step_of_any_change_is_undone(ctx: &mut Ctx) -> Result<(), Failure> {
     let kernel = prepare(ctx)?;
-    let first = fresh_seed()?;
+    let first = ctx.seed();
     let mut steps = 0;
     for seed in (1..=FAILED_PAIRS / 2).chain(first..first + FAILED_PAIRS / 2) {
         ctx.note(&format!("seed {seed}"));

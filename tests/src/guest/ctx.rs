@@ -23,6 +23,7 @@ pub const RAM_DISK_LEN: u64 = 64 << 20;
 pub struct Ctx {
     release: Release,
     uname: String,
+    seed: u64,
     scratch: PathBuf,
     notes: Vec<String>,
     mounts: Vec<PathBuf>,
@@ -32,11 +33,12 @@ pub struct Ctx {
 }
 
 impl Ctx {
-    pub(super) fn new(release: Release, uname: &str, scratch: PathBuf) -> Result<Self, Failure> {
+    pub(super) fn new(release: Release, uname: &str, seed: u64, scratch: PathBuf) -> Result<Self, Failure> {
         fs::create_dir_all(&scratch)?;
         Ok(Self {
             release,
             uname: uname.to_owned(),
+            seed,
             scratch,
             notes: Vec::new(),
             mounts: Vec::new(),
@@ -54,6 +56,11 @@ impl Ctx {
     /// `uname -r`.
     pub fn uname(&self) -> &str {
         &self.uname
+    }
+
+    /// Where a case begins that tries something else in each run; to be printed, so that a failure can be repeated.
+    pub fn seed(&self) -> u64 {
+        self.seed
     }
 
     /// A folder of this case alone, on tmpfs.

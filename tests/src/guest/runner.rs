@@ -37,7 +37,7 @@ const SHOWN_LINES: usize = 40;
 /// Where the last panic happened and what it said.
 static PANIC: Mutex<Option<String>> = Mutex::new(None);
 
-/// Runs all cases whose name contains one of the system's arguments (all without arguments); gives the exit status.
+/// Runs the cases whose names are the system's arguments; gives the exit status.
 pub fn run(system: &mut System, cases: &[Case]) -> Result<i32, Failure> {
     panic::set_hook(Box::new(|info| {
         if let Ok(mut place) = PANIC.lock() {
@@ -45,10 +45,11 @@ pub fn run(system: &mut System, cases: &[Case]) -> Result<i32, Failure> {
         }
     }));
     let release = check_kernel(system)?;
-    let runs = |case: &&Case| case.is_wanted(&system.args) && case.fits(&system.command_line);
-    let cases: Vec<Case> = cases.iter().filter(runs).copied().collect();
-    if cases.is_empty() {
-        return Err(Failure::new(format!("no case has {:?} in its name", system.args)));
+    let cases: Vec<Case> =
+        cases.iter().filter(|case| system.args.iter().any(|name| name == case.name)).copied().collect();
+    let unfit = cases.iter().find(|case| !case.fits(&system.command_line));
+    if cases.is_empty() || cases.len() != system.args.len() || unfit.is_some() {
+        return Err(Failure::new(format!("not all of {:?} are cases for this kernel", system.args)));
     }
     let uname = system.uname.clone();
     system.say(&format!("Linux {uname}, {} cases", cases.len()))?;
@@ -77,7 +78,7 @@ fn check_kernel(system: &System) -> Result<Release, Failure> {
 fn one(system: &mut System, release: Release, case: Case, baseline: &Baseline) -> Result<bool, Failure> {
     let begun = Instant::now();
     let mark = LogMark::now()?;
-    let mut ctx = Ctx::new(release, &system.uname, PathBuf::from("/tmp/case"))?;
+    let mut ctx = Ctx::new(release, &system.uname, system.seed, PathBuf::from("/tmp/case"))?;
     let outcome = panic::catch_unwind(AssertUnwindSafe(|| (case.body)(&mut ctx)));
     let mut reasons = Vec::new();
     match outcome {

@@ -16,6 +16,8 @@ use super::program;
 
 /// Word of the kernel's command line that names the series the guest must be.
 pub const KERNEL_PARAMETER: &str = "NVME_TEST_KERNEL";
+/// Word of the kernel's command line with the number that cases begin at which try something else each time.
+pub const SEED_PARAMETER: &str = "NVME_TEST_SEED";
 
 /// A running system.
 #[derive(Debug)]
@@ -26,6 +28,8 @@ pub struct System {
     pub uname: String,
     /// What [`KERNEL_PARAMETER`] says.
     pub wanted: String,
+    /// What [`SEED_PARAMETER`] says.
+    pub seed: u64,
     /// The kernel's command line.
     pub command_line: String,
     /// The program's arguments.
@@ -46,13 +50,16 @@ impl System {
         let line = fs::read_to_string("/proc/cmdline")?;
         let token = Token::from_command_line(&line)
             .ok_or_else(|| Failure::new("no token on the kernel's command line"))?;
-        let wanted =
-            line.split_whitespace().find_map(|word| word.strip_prefix(KERNEL_PARAMETER)?.strip_prefix('='));
-        let wanted = wanted.unwrap_or_default().to_owned();
+        let value =
+            |name| line.split_whitespace().find_map(|word| word.strip_prefix(name)?.strip_prefix('='));
+        let wanted = value(KERNEL_PARAMETER).unwrap_or_default().to_owned();
+        let seed =
+            value(SEED_PARAMETER).ok_or_else(|| Failure::new("no seed on the kernel's command line"))?;
+        let seed = seed.parse()?;
         let uname = fs::read_to_string("/proc/sys/kernel/osrelease")?.trim().to_owned();
         let args = fs::read_to_string(ARGUMENTS_PATH)?;
         let args = args.split_terminator('\0').map(str::to_owned).collect();
-        let mut system = Self { port, token, uname, wanted, command_line: line, args };
+        let mut system = Self { port, token, uname, wanted, seed, command_line: line, args };
         let start = system.token.start(&system.uname);
         system.say(&start)?;
         Ok(system)
@@ -78,6 +85,7 @@ impl System {
             token: self.token.clone(),
             uname: self.uname.clone(),
             wanted: self.wanted.clone(),
+            seed: self.seed,
             command_line: self.command_line.clone(),
             args: self.args.clone(),
         })

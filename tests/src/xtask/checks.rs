@@ -1,15 +1,16 @@
 //! The hermetic steps: nothing here needs a kernel of its own, root or a network beyond cargo's.
 
+use super::seed::Seed;
 use super::steps::{StepError, Steps};
 use super::toolchain;
 use super::workspace::{cargo, metadata, run};
 
 /// Runs each step.
-pub(crate) fn run_all(steps: &mut Steps) {
+pub(crate) fn run_all(steps: &mut Steps, seed: Seed) {
     steps.run("formatting", formatting);
     steps.run("lints", lints);
     steps.run("docs", docs);
-    steps.run("tests", tests);
+    steps.run("tests", || tests(seed));
     steps.run("soak", soak);
     steps.run("no_std", no_std);
     steps.run("packages", packages);
@@ -30,8 +31,13 @@ fn docs() -> Result<(), StepError> {
         .env("RUSTDOCFLAGS", "-D warnings"))
 }
 
-fn tests() -> Result<(), StepError> {
-    run(cargo().args(["test", "--workspace", "--all-features", "--no-fail-fast"]))
+fn tests(seed: Seed) -> Result<(), StepError> {
+    let mut command = cargo();
+    command.args(["test", "--workspace", "--all-features", "--no-fail-fast"]);
+    if seed == Seed::Fixed {
+        command.env("PROPTEST_RNG_SEED", Seed::NUMBER.to_string());
+    }
+    run(&mut command)
 }
 
 /// Mixed I/O between host and target in user space with random faults, for a moment; as `tests` has built it.

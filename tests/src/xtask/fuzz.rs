@@ -9,6 +9,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use super::seed::Seed;
 use super::steps::{StepError, Steps};
 use super::workspace::{cargo, metadata, root, run};
 
@@ -19,15 +20,6 @@ const MANIFEST: &str = "fuzz/Cargo.toml";
 enum Toolchain {
     Nightly,
     Default,
-}
-
-/// Where the fuzzer's random numbers begin.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Seed {
-    /// At the same number each time.
-    Fixed,
-    /// Somewhere else each time.
-    Fresh,
 }
 
 /// One step for the build, one for each target (all when `wanted` is empty).
@@ -99,7 +91,7 @@ fn fuzz_one(toolchain: Toolchain, target: &str, time: Duration, seed: Seed) -> R
     command.args(["--", "-timeout=25", "-rss_limit_mb=2048"]);
     command.arg(format!("-max_total_time={}", time.as_secs().max(1)));
     if seed == Seed::Fixed {
-        command.arg("-seed=1");
+        command.arg(format!("-seed={}", Seed::NUMBER));
     }
     let output = command.output()?;
     let said = String::from_utf8_lossy(&output.stderr);

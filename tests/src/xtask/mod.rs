@@ -19,6 +19,7 @@ mod guide;
 mod instructions;
 mod matrix;
 mod nvmetcli;
+mod seed;
 mod steps;
 mod toolchain;
 mod tshark;
@@ -33,7 +34,7 @@ use nvme_examples::cli;
 use nvme_examples::vm::tools::{self, Tool};
 use nvme_examples::vm::{self, Event, Guest, Release};
 
-use fuzz::Seed;
+use seed::Seed;
 use steps::{StepError, Steps};
 
 /// Programs that the tests need beside those of [`tools::BOOT`].
@@ -95,7 +96,7 @@ pub fn main() -> ExitCode {
             let mut steps = Steps::default();
             steps.run("tools", || install(BUILD_TOOLS));
             steps.run("toolchain", toolchain::ensure);
-            checks::run_all(&mut steps);
+            checks::run_all(&mut steps, Seed::Fresh);
             steps.finish()
         }
         Task::Tshark => {
@@ -135,12 +136,12 @@ fn all() -> bool {
     let mut steps = Steps::default();
     steps.run("tools", || install(&[tools::BOOT, matrix::PROGRAMS, BUILD_TOOLS].concat()));
     steps.run("toolchain", toolchain::ensure);
-    checks::run_all(&mut steps);
+    checks::run_all(&mut steps, Seed::Fixed);
     steps.run("tshark", tshark::run);
     steps.run("instructions", instructions::check);
     fuzz::run_all(&mut steps, Duration::from_secs(FUZZ_SECONDS), Seed::Fixed, &[]);
     steps.run("guide in QEMU", guide::in_vm);
-    steps.run("real kernels", || matrix::run(&matrix::Options::default())?.verdict());
+    steps.run("real kernels", || matrix::run(&matrix::Options::whole(Seed::Fixed))?.verdict());
     steps.finish()
 }
 
