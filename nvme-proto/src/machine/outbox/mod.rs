@@ -275,6 +275,15 @@ mod tests {
         Some(Lent { slot: 3, from: 2, len: 4, digest })
     }
 
+    /// Two PDUs with data and one without.
+    fn filled() -> Outbox {
+        let mut outbox = Outbox::new(8);
+        outbox.push(b"aaaaaaaa", lent(Some(0x6463_6261)));
+        outbox.push(b"bbbbbbbb", lent(None));
+        outbox.push(b"cccccccc", None);
+        outbox
+    }
+
     #[test]
     fn neighbours_are_one_chunk_and_data_is_lent() {
         let mut outbox = Outbox::new(8);
@@ -289,17 +298,10 @@ mod tests {
 
     #[test]
     fn every_way_to_send_in_two_gives_the_same_bytes_and_releases_once() {
-        let fill = || {
-            let mut outbox = Outbox::new(8);
-            outbox.push(b"aaaaaaaa", lent(Some(0x6463_6261)));
-            outbox.push(b"bbbbbbbb", lent(None));
-            outbox.push(b"cccccccc", None);
-            outbox
-        };
-        let all = chunks(&fill()).concat();
+        let all = chunks(&filled()).concat();
         assert_eq!(all.len(), 8 + 4 + 4 + 8 + 4 + 8);
         for cut in 0..=all.len() {
-            let mut outbox = fill();
+            let mut outbox = filled();
             let mut released = Vec::new();
             outbox.sent(cut, |slot| released.push(slot));
             assert_eq!(chunks(&outbox).concat(), &all[cut..]);
@@ -311,17 +313,10 @@ mod tests {
 
     #[test]
     fn what_has_begun_is_kept_and_what_has_not_is_dropped() {
-        let fill = || {
-            let mut outbox = Outbox::new(8);
-            outbox.push(b"aaaaaaaa", lent(Some(0x6463_6261)));
-            outbox.push(b"bbbbbbbb", lent(None));
-            outbox.push(b"cccccccc", None);
-            outbox
-        };
-        let all = chunks(&fill()).concat();
+        let all = chunks(&filled()).concat();
         let ends = [0, 16, 28, 36];
         for cut in 0..=all.len() {
-            let mut outbox = fill();
+            let mut outbox = filled();
             let mut released = 0;
             outbox.sent(cut, |_| released += 1);
             outbox.keep_begun(|_| released += 1);
