@@ -11,29 +11,19 @@ use std::task::Poll;
 use std::time::Duration;
 
 use nvme_fabrics::FastIoFail;
-use nvme_fabrics::tcp::{CommandError, Connect, Controller, Namespace, Replay};
+use nvme_fabrics::tcp::{CommandError, Connect, Controller, Replay};
+use nvme_proto::Status;
 use nvme_proto::machine::Failure;
-use nvme_proto::{Nsid, Status};
 use tokio::time::Instant;
 
 use tcp_peer::wire::{data, pdu, r2t, response};
-use tcp_peer::{BLOCK, DialShared, Fault, Options, Shared, dial, identity, nqn, shared};
+use tcp_peer::{BLOCK, DialShared, Fault, Options, READ, Shared, WRITE, open, shared};
 
-const WRITE: u8 = 0x01;
-const READ: u8 = 0x02;
 /// Blocks of each command: more than a capsule takes, so that writes are asked for.
 const BLOCKS: usize = 32;
 
 fn options(shared: &Arc<Shared>) -> Connect<DialShared> {
-    Connect::over(dial(shared, 1 << 16), nqn(), identity())
-        .replay(Replay::Never)
-        .fast_io_fail(FastIoFail::After(Duration::ZERO))
-}
-
-async fn open(connect: Connect<DialShared>) -> (Controller, Namespace) {
-    let controller = connect.connect().await.unwrap();
-    let namespace = controller.namespace(Nsid::ONE).await.unwrap();
-    (controller, namespace)
+    tcp_peer::options(shared).replay(Replay::Never).fast_io_fail(FastIoFail::After(Duration::ZERO))
 }
 
 /// Waits until a controller that has just lost its connection has one again.

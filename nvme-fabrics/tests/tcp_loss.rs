@@ -3,29 +3,15 @@
 
 mod tcp_peer;
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use nvme_fabrics::tcp::{Cause, CommandError, Connect, ConnectError, Controller, Namespace, Replay, State};
+use nvme_fabrics::tcp::{Cause, CommandError, Connect, ConnectError, Replay, State};
 use nvme_fabrics::{ControllerLoss, FastIoFail};
-use nvme_proto::{Nsid, Status};
+use nvme_proto::Status;
 use tokio::time::Instant;
 
-use tcp_peer::{BLOCK, DialShared, Fault, Options, Shared, dial, identity, nqn, shared};
-
-const WRITE: u8 = 0x01;
-const READ: u8 = 0x02;
-
-fn options(shared: &Arc<Shared>) -> Connect<DialShared> {
-    Connect::over(dial(shared, 1 << 16), nqn(), identity())
-}
-
-async fn open(connect: Connect<DialShared>) -> (Controller, Namespace) {
-    let controller = connect.connect().await.unwrap();
-    let namespace = controller.namespace(Nsid::ONE).await.unwrap();
-    (controller, namespace)
-}
+use tcp_peer::{BLOCK, Fault, Options, READ, WRITE, identity, nqn, open, options, shared};
 
 /// Seconds that something takes.
 async fn timed<T>(what: impl Future<Output = T>) -> (T, u64) {

@@ -9,26 +9,12 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use nvme_fabrics::tcp::{CommandError, Connect, Controller, Durability, Namespace, Replay, Ring};
-use nvme_proto::Nsid;
+use nvme_fabrics::tcp::{CommandError, Controller, Durability, Namespace, Replay, Ring};
 use nvme_proto::Status;
 use nvme_proto::digest::Digests;
 use tokio::time::Instant;
 
-use tcp_peer::{BLOCK, DialShared, Fault, Options, Shared, dial, identity, nqn, shared};
-
-const WRITE: u8 = 0x01;
-const READ: u8 = 0x02;
-
-fn options(shared: &Arc<Shared>) -> Connect<DialShared> {
-    Connect::over(dial(shared, 1 << 16), nqn(), identity())
-}
-
-async fn open(connect: Connect<DialShared>) -> (Controller, Namespace) {
-    let controller = connect.connect().await.unwrap();
-    let namespace = controller.namespace(Nsid::ONE).await.unwrap();
-    (controller, namespace)
-}
+use tcp_peer::{BLOCK, Fault, Options, READ, Shared, WRITE, open, options, shared};
 
 async fn connect(shared: &Arc<Shared>) -> (Controller, Namespace) {
     open(options(shared)).await

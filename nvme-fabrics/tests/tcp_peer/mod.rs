@@ -1,6 +1,7 @@
 //! A controller that does as it is told: `nvme_proto`'s state machine, an association's few answers, a disk in memory, and a script of faults.
 #![allow(dead_code, unreachable_pub, missing_docs, reason = "each test uses its part")]
 
+mod answers;
 mod peer;
 pub mod wire;
 
@@ -11,13 +12,17 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use nvme_fabrics::HostIdentity;
+use nvme_fabrics::tcp::{Connect, Controller, Namespace};
 use nvme_proto::controller::Config;
-use nvme_proto::{Status, SubsysNqn};
+use nvme_proto::{Nsid, Status, SubsysNqn};
 use tokio::io::DuplexStream;
 
 pub use peer::serve;
 
 pub const BLOCK: usize = 512;
+/// Opcodes.
+pub const WRITE: u8 = 0x01;
+pub const READ: u8 = 0x02;
 pub const NQN: &str = "nqn.2025-01.io.example:disk";
 
 pub fn identity() -> HostIdentity {
@@ -152,4 +157,16 @@ pub fn dial(shared: &Arc<Shared>, room: usize) -> Box<dyn FnMut() -> Dialing + S
         tokio::spawn(serve(there, Arc::clone(&shared)));
         std::future::ready(Ok(here))
     })
+}
+
+/// A connection that is yet to be made to a peer.
+pub fn options(shared: &Arc<Shared>) -> Connect<DialShared> {
+    Connect::over(dial(shared, 1 << 16), nqn(), identity())
+}
+
+/// Connects, and looks at the first namespace.
+pub async fn open(connect: Connect<DialShared>) -> (Controller, Namespace) {
+    let controller = connect.connect().await.unwrap();
+    let namespace = controller.namespace(Nsid::ONE).await.unwrap();
+    (controller, namespace)
 }
