@@ -12,11 +12,18 @@
 //!
 //! ```
 //! use nvme_proto::Status;
-//! use nvme_proto::controller::{Buffer, CommandData, Controller, Event, Reply};
+//! use nvme_proto::controller::{CommandData, Controller, Event, Reply, Tag};
+//! use nvme_proto::machine::Time;
+//! use std::collections::HashMap;
 //!
-//! /// Answers what has come; one namespace of 512-byte blocks in `disk`. Opcode 01h writes, 02h reads.
-//! fn serve(controller: &mut Controller<Vec<u8>, Vec<u8>>, disk: &mut [u8], now: nvme_proto::machine::Time) {
-//!     let mut writes = std::collections::HashMap::new(); // where the data that are being fetched belong
+//! /// One namespace of 512-byte blocks, and where in it the data belong that are being fetched.
+//! struct Disk {
+//!     bytes: Vec<u8>,
+//!     writes: HashMap<Tag, usize>,
+//! }
+//!
+//! /// Answers what has come. Opcode 01h writes, 02h reads.
+//! fn serve(controller: &mut Controller<Vec<u8>, Vec<u8>>, Disk { bytes: disk, writes }: &mut Disk, now: Time) {
 //!     while let Some(event) = controller.poll(now) {
 //!         match event {
 //!             Event::Command(command) => {
@@ -47,6 +54,49 @@
 //!         }
 //!     }
 //! }
+//! # // A host that writes more than a capsule takes: its data come long after the command was looked at.
+//! # use nvme_proto::host::{self, Command, Host};
+//! # use nvme_proto::sqe::Sqe;
+//! # let mut host: Host<Vec<u8>, Vec<u8>> = Host::new(host::Config::admin(), Time::START)?;
+//! # let mut config = nvme_proto::controller::Config::new();
+//! # config.admission = nvme_proto::controller::Admission::Any;
+//! # let mut controller = Controller::new(config, Time::START)?;
+//! # let mut disk = Disk { bytes: vec![0; 1 << 16], writes: HashMap::new() };
+//! # let mut sqe = Sqe::new(0x01);
+//! # sqe.cdw10 = 8;
+//! # host.submit(Time::START, Command::new(sqe).write(vec![7; 1 << 15]))?;
+//! # let mut completed = 0;
+//! # for _ in 0..20 {
+//! #     while let Some(event) = host.poll(Time::START) {
+//! #         if let host::Event::Completed(done) = event {
+//! #             done.result?;
+//! #             completed += 1;
+//! #         }
+//! #     }
+//! #     let bytes: Vec<u8> = host.transmit().flatten().copied().collect();
+//! #     host.transmitted(bytes.len());
+//! #     let mut rest = &bytes[..];
+//! #     while !rest.is_empty() {
+//! #         rest = &rest[controller.feed(rest)..];
+//! #         serve(&mut controller, &mut disk, Time::START);
+//! #     }
+//! #     let bytes: Vec<u8> = controller.transmit().flatten().copied().collect();
+//! #     controller.transmitted(bytes.len());
+//! #     let mut rest = &bytes[..];
+//! #     while !rest.is_empty() {
+//! #         rest = &rest[host.feed(rest)..];
+//! #         while let Some(event) = host.poll(Time::START) {
+//! #             if let host::Event::Completed(done) = event {
+//! #                 done.result?;
+//! #                 completed += 1;
+//! #             }
+//! #         }
+//! #     }
+//! # }
+//! # assert_eq!(completed, 1);
+//! # assert!(disk.bytes[..4096].iter().all(|byte| *byte == 0));
+//! # assert!(disk.bytes[4096..][..1 << 15].iter().all(|byte| *byte == 7));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
 //! [`received`]: Controller::received
