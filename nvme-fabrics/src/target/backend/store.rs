@@ -112,7 +112,7 @@ impl AsRef<[u8]> for Lent {
         let owner: &[u8] = match &self.owner {
             Owner::Any(owner) => (**owner).as_ref(),
             Owner::Page(pages, page) => pages.page(*page),
-            Owner::Block(block) => &**block,
+            Owner::Block(block) => block,
         };
         owner.get(self.from..).and_then(|owner| owner.get(..self.len)).unwrap_or_default()
     }

@@ -12,6 +12,7 @@
 
 use std::sync::Arc;
 
+use super::block::Block;
 use crate::target::backend::Lent;
 
 /// Bytes of a page.
@@ -22,9 +23,6 @@ const PAGES: usize = 64;
 pub(super) const LEN: usize = PAGES * PAGE;
 
 type Page = [u8; PAGE];
-
-/// All bytes of a chunk.
-pub(in crate::target::backend) type Block = [u8; LEN];
 
 /// The pages of a chunk, as far as they were written.
 ///
@@ -64,11 +62,11 @@ impl Pages {
 
     /// The block of all pages.
     fn joined(&self) -> Option<Arc<Block>> {
-        let mut block: Arc<[u8]> = std::iter::repeat_n(0, LEN).collect();
-        for (bytes, page) in Arc::get_mut(&mut block)?.as_chunks_mut().0.iter_mut().zip(&self.pages) {
+        let mut block = Block::new();
+        for (bytes, page) in block.as_chunks_mut().0.iter_mut().zip(&self.pages) {
             *bytes = **page.as_ref()?;
         }
-        block.try_into().ok()
+        Some(Arc::new(block))
     }
 
     /// Writes to a page; one that is lent stays as it is, and gets a successor.
@@ -118,7 +116,7 @@ impl Chunk {
     pub(super) fn read(&self, from: usize, to: &mut [u8]) {
         match self {
             Self::Block(block) => {
-                if let Some(bytes) = part(&**block, from, to.len()) {
+                if let Some(bytes) = part(block, from, to.len()) {
                     to.copy_from_slice(bytes);
                 }
             }
@@ -141,22 +139,23 @@ impl Chunk {
     #[inline]
     pub(super) fn lend(&self, from: usize, len: usize) -> Option<Lent> {
         match self {
-            Self::Block(block) => Some(Lent::of_block(Arc::clone(block), from, len)),
+            Self::Block(block) => {
+                Some(Lent::of_block(Arc::clone(block), from, len))
+            }
             Self::Pages(pages) => {
                 let (page, within) = (from / PAGE, from % PAGE);
-                let is_there = pages.pages.get(page)?.is_some();
-                (is_there && len <= PAGE.saturating_sub(within))
-                    .then(|| Lent::of_page(Arc::clone(pages), page, within, len))
+                part(pages.page(page), within, len)?;
+                Some(Lent::of_page(Arc::clone(pages), page, within, len))
             }
         }
     }
 
     /// Writes from byte `from` on; what is lent stays as it is.
     pub(super) fn write(&mut self, from: usize, data: &[u8]) {
-        if data.len() == LEN
-            && let Ok(block) = Arc::<[u8]>::from(data).try_into()
-        {
-            *self = Self::Block(block);
+        if data.len() == LEN {
+            let mut block = Block::new();
+            block.copy_from_slice(data);
+            *self = Self::Block(Arc::new(block));
             return;
         }
         if let Self::Block(block) = self

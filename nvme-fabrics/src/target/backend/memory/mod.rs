@@ -1,5 +1,6 @@
 //! A disk in memory.
 
+mod block;
 mod chunk;
 mod hash;
 
@@ -17,7 +18,8 @@ use super::store::{BlockStore, Lent};
 use chunk::Chunk;
 use hash::Key;
 
-pub(super) use chunk::{Block, Pages};
+pub(super) use block::Block;
+pub(super) use chunk::Pages;
 
 /// A disk in memory. Memory is taken in pages of 4 KiB when they are written for the first time, and given back by discards; what was never
 /// written reads as zeros. So a disk of many terabytes costs nothing until it is used.
