@@ -12,6 +12,7 @@
 
 use std::sync::Arc;
 
+use super::ahead;
 use super::block::Block;
 use crate::target::backend::Lent;
 
@@ -140,11 +141,12 @@ impl Chunk {
     pub(super) fn lend(&self, from: usize, len: usize) -> Option<Lent> {
         match self {
             Self::Block(block) => {
+                ahead::fetch(part(block, from, len)?);
                 Some(Lent::of_block(Arc::clone(block), from, len))
             }
             Self::Pages(pages) => {
                 let (page, within) = (from / PAGE, from % PAGE);
-                part(pages.page(page), within, len)?;
+                ahead::fetch(part(pages.page(page), within, len)?);
                 Some(Lent::of_page(Arc::clone(pages), page, within, len))
             }
         }

@@ -1,5 +1,6 @@
 //! A disk in memory.
 
+mod ahead;
 mod block;
 mod chunk;
 mod hash;
