@@ -9,10 +9,10 @@ use clap::{CommandFactory, Parser};
 use nvme_examples::soft::serving::{How, Listener};
 use nvme_examples::soft::wanted::Plain;
 use nvme_examples::soft::{Device, Devices, Serving, Wanted, config};
+use nvme_examples::target::files;
 use nvme_examples::{cli, host};
 use nvme_fabrics::target::BusyPoll;
 use nvme_proto::{HostNqn, SubsysNqn};
-use nvmet_configfs::nvmetcli;
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -38,7 +38,7 @@ struct Args {
     /// Let this host connect and no other that is not named; may be given more than once
     #[arg(long, value_name = "NQN")]
     host: Vec<HostNqn>,
-    /// Serve what the kernel's target is configured with: nvmetcli's JSON. SIGHUP reads it again
+    /// Serve what the kernel's target is configured with: nvmetcli's JSON, or our own format. SIGHUP reads it again
     #[arg(long, value_name = "FILE", conflicts_with_all = ["traddr", "trsvcid", "nqn", "device", "host", "allow_any_host"])]
     config: Option<PathBuf>,
     /// Threads for each listener; by itself one a processor
@@ -131,13 +131,10 @@ async fn run(args: &Args) -> cli::Outcome {
 }
 
 fn read(path: &Path, devices: &mut Devices) -> Result<Wanted, Box<dyn std::error::Error + Send + Sync>> {
-    let name = path.display();
-    let bytes = std::fs::read(path).map_err(|error| cli::failure(format!("cannot read {name}: {error}")))?;
-    let document = nvmetcli::Document::parse(&bytes)?;
-    let read = document.to_spec();
+    let read = files::parsed(path)?;
     match read.notes.first() {
         // Half a configuration may be one without its restrictions.
-        Some(note) => Err(cli::failure(format!("{name}: {note}"))),
+        Some(note) => Err(cli::failure(format!("{}: {note}", path.display()))),
         None => Ok(config::translate(&read.spec, devices)?),
     }
 }

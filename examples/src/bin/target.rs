@@ -87,7 +87,7 @@ enum Command {
 
 #[derive(clap::Args)]
 struct FromFile {
-    /// nvmetcli's JSON, or our own format as TOML or JSON
+    /// nvmetcli's JSON, or our own format as TOML or JSON; - is standard input
     file: PathBuf,
     /// Keys of hosts
     #[arg(long, value_name = "FILE")]
@@ -174,7 +174,14 @@ fn output(args: &Args) -> Output {
 }
 
 fn from_file(args: &Args, from: &FromFile, mode: Mode) -> cli::Outcome {
-    let mut spec = files::load(&from.file, from.secrets.as_deref())?;
+    let files::Said { mut spec, hides_objects } = files::load(&from.file, from.secrets.as_deref())?;
+    let mut how = from.how.clone();
+    if hides_objects && how.prune {
+        cli::note(
+            "note: what the file does not name stays, as entries of it were left out and may be what is there",
+        );
+        how.prune = false;
+    }
     if !from.how.write_discovery_nqn && !spec.settings.is_empty() {
         cli::note("note: discovery_nqn is left as it is: --write-discovery-nqn writes it");
         spec.settings.unset("discovery_nqn");
@@ -183,7 +190,7 @@ fn from_file(args: &Args, from: &FromFile, mode: Mode) -> cli::Outcome {
     if mode == Mode::Apply {
         preflight_of(&spec);
     }
-    change::run(&open(args)?, &spec, &from.how.policy(), mode, output(args), "the target is as the file says")
+    change::run(&open(args)?, &spec, &how.policy(), mode, output(args), "the target is as the file says")
 }
 
 /// Devices of a file may be in use by this very target, so what is odd about them is said and left to the kernel.

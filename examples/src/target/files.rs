@@ -1,10 +1,11 @@
 //! Files that describe a target.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
-use nvmet_configfs::file::{self, FileError, Format, Secrets, StoreError};
+use nvmet_configfs::file::{self, FileError, Format, Loaded, Secrets, StoreError};
 use nvmet_configfs::nvmetcli::{Document, Note};
 use nvmet_configfs::{Observed, TargetSpec};
 
@@ -23,7 +24,27 @@ pub enum UseError {
         /// The file.
         path: PathBuf,
         /// What the system answered.
-        source: std::io::Error,
+        source: io::Error,
+    },
+    /// It is longer than any that describes a target.
+    #[error("{} has more than {} MiB: it is no description of a target", .path.display(), LIMIT >> 20)]
+    TooLong {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Its folder cannot be made.
+    #[error("cannot make {}", .path.display())]
+    Folder {
+        /// The folder.
+        path: PathBuf,
+        /// What the system answered.
+        source: io::Error,
+    },
+    /// Keys of hosts are to go into the very file that the target goes to.
+    #[error("{} cannot hold both the target and the keys of hosts: name another file for --secrets", .path.display())]
+    SameFile {
+        /// The file.
+        path: PathBuf,
     },
     /// It does not describe a target.
     #[error("{}: {source}", .path.display())]
@@ -49,8 +70,22 @@ pub enum SaveAs {
     Json,
 }
 
+/// No target has a longer description: a thousand subsystems take less than a mebibyte.
+const LIMIT: u64 = 64 << 20;
+
+/// The contents of a file; `-` is standard input.
 fn read(path: &Path) -> Result<Vec<u8>, UseError> {
-    fs::read(path).map_err(|source| UseError::Read { path: path.to_owned(), source })
+    let mut bytes = Vec::new();
+    let read = if path == Path::new("-") {
+        io::stdin().lock().take(LIMIT + 1).read_to_end(&mut bytes)
+    } else {
+        File::open(path).and_then(|file| file.take(LIMIT + 1).read_to_end(&mut bytes))
+    };
+    match read {
+        Ok(len) if len as u64 > LIMIT => Err(UseError::TooLong { path: path.to_owned() }),
+        Ok(_) => Ok(bytes),
+        Err(source) => Err(UseError::Read { path: path.to_owned(), source }),
+    }
 }
 
 fn notes(notes: &[Note]) {
@@ -59,27 +94,42 @@ fn notes(notes: &[Note]) {
     }
 }
 
+/// What a file says.
+#[derive(Debug)]
+pub struct Said {
+    /// The target that it describes.
+    pub spec: TargetSpec,
+    /// Whether entries of it were left out that may be objects of the target.
+    pub hides_objects: bool,
+}
+
 /// The target that a file describes, with keys of hosts from another one. What of a file is not used is said on stderr.
 ///
 /// # Errors
 /// [`UseError`].
-pub fn load(path: &Path, secrets: Option<&Path>) -> Result<TargetSpec, UseError> {
-    let parse = |path: &Path| {
-        let path = path.to_owned();
-        move |source| UseError::Parse { path, source }
-    };
-    let loaded = file::parse(&read(path)?).map_err(parse(path))?;
+pub fn load(path: &Path, secrets: Option<&Path>) -> Result<Said, UseError> {
+    let mut loaded = parsed(path)?;
     notes(&loaded.notes);
-    let mut spec = loaded.spec;
     if let Some(secrets) = secrets {
-        for host in Secrets::parse(&read(secrets)?).map_err(parse(secrets))?.add_to(&mut spec) {
+        let keys = Secrets::parse(&read(secrets)?)
+            .map_err(|source| UseError::Parse { path: secrets.to_owned(), source })?;
+        for host in keys.add_to(&mut loaded.spec) {
             cli::note(&format!(
                 "note: {} has keys of {host}, which the target does not define",
                 secrets.display()
             ));
         }
     }
-    Ok(spec)
+    let hides_objects = loaded.notes.iter().any(Note::may_hide_an_object);
+    Ok(Said { spec: loaded.spec, hides_objects })
+}
+
+/// A file of any of the formats, with notes on what of it is not used.
+///
+/// # Errors
+/// [`UseError`].
+pub fn parsed(path: &Path) -> Result<Loaded, UseError> {
+    file::parse(&read(path)?).map_err(|source| UseError::Parse { path: path.to_owned(), source })
 }
 
 /// The format of a file by its name, when nobody says: `.toml` is ours, all else nvmetcli's.
@@ -90,7 +140,7 @@ pub fn format_of(path: &Path) -> SaveAs {
 /// Saves a target, privately and at once; `-` is standard output.
 ///
 /// # Errors
-/// [`UseError::Store`].
+/// [`UseError`].
 pub fn save(
     observed: &Observed,
     path: &Path,
@@ -98,6 +148,9 @@ pub fn save(
     secrets: Option<&Path>,
 ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     let to_stdout = path == Path::new("-");
+    if secrets == Some(path) {
+        return Err(UseError::SameFile { path: path.to_owned() }.into());
+    }
     let own = match format {
         SaveAs::Nvmetcli => {
             let written = Document::from_observed(observed);
@@ -127,7 +180,7 @@ fn put(
         return Ok(cli::print(text.to_str().unwrap_or_default())?);
     }
     if let Some(folder) = path.parent().filter(|f| !f.as_os_str().is_empty()) {
-        fs::create_dir_all(folder).map_err(|source| UseError::Read { path: folder.to_owned(), source })?;
+        fs::create_dir_all(folder).map_err(|source| UseError::Folder { path: folder.to_owned(), source })?;
     }
     Ok(file::write(path, text).map_err(UseError::Store)?)
 }

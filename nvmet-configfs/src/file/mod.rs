@@ -35,78 +35,36 @@
 //! dhchap_key = "DHHC-1:…:"
 //! ```
 
+mod error;
 mod from_observed;
+mod place;
 mod read;
 mod secrets;
 #[cfg(unix)]
 mod store;
+mod text;
 mod write;
 
 use std::fmt;
 
 use serde_json::Value as Json;
 
-use crate::nvmetcli::{self, Document};
+use self::text::Text;
+use crate::nvmetcli::{self, Document, ParseError};
 use crate::spec::TargetSpec;
 use crate::value::Value;
 
+pub(crate) use error::before;
+pub use error::{FieldFault, FileError};
 pub use from_observed::{FromObserved, spec_of};
+pub use place::Place;
+pub(crate) use place::{Lines, members, push_segment};
 pub use secrets::Secrets;
 #[cfg(unix)]
 pub use store::{StoreError, write};
 
 /// The version of the format that this crate writes, and the only one it reads.
 pub const VERSION: u64 = 1;
-
-/// Why a text describes no target. Never shows a secret.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum FileError {
-    /// Neither JSON nor TOML.
-    #[error("this is neither JSON nor TOML: {toml}")]
-    Syntax {
-        /// What the TOML parser says, without the text around it.
-        toml: String,
-    },
-    /// Another version of the format.
-    #[error("this file has version {found}; this program reads version 1")]
-    Version {
-        /// What it says.
-        found: String,
-    },
-    /// A field is wrong.
-    #[error("{pointer}: {fault}")]
-    Field {
-        /// Where, as a JSON pointer.
-        pointer: String,
-        /// What is wrong with it.
-        fault: FieldFault,
-    },
-    /// A file of nvmetcli that cannot be read.
-    #[error(transparent)]
-    Nvmetcli(#[from] nvmetcli::ParseError),
-}
-
-/// What is wrong with a field.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum FieldFault {
-    /// Something else is expected.
-    #[error("{0} is expected")]
-    Expected(&'static str),
-    /// Not part of the format.
-    #[error("there is no such field; an attribute that this program does not know goes under `extra`")]
-    Unknown,
-    /// A secret in the file that may be shown.
-    #[error("keys belong into a file of their own")]
-    Secret,
-    /// A field is needed.
-    #[error("`{0}` is missing")]
-    Missing(&'static str),
-    /// The name of an object, or a value, is none.
-    #[error("{0}")]
-    Value(String),
-}
 
 /// Which format a file has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -142,37 +100,36 @@ pub struct Loaded {
     pub notes: Vec<nvmetcli::Note>,
 }
 
-/// Reads a file of any of the three formats. JSON with a `version` is this crate's, JSON without one nvmetcli's, all else TOML.
+/// Reads a file of any of the three formats. JSON with a `version` is this crate's, JSON without one nvmetcli's, all else TOML. A byte order
+/// mark before the text is passed over.
 ///
 /// # Errors
-/// [`FileError`], with a pointer to the field.
-pub fn parse(text: &[u8]) -> Result<Loaded, FileError> {
-    let looks_like_json = text.trim_ascii_start().starts_with(b"{");
-    if looks_like_json {
-        match Document::parse(text) {
-            Ok(document) => {
-                let read = document.to_spec();
-                return Ok(Loaded { spec: read.spec, format: Format::Nvmetcli, notes: read.notes });
-            }
-            Err(nvmetcli::ParseError::OwnFormat) => {}
+/// [`FileError`], with the line, and a pointer to the field. A file of nvmetcli's in which nothing at all can be used is one too: it would
+/// otherwise be taken for an empty target.
+pub fn parse(bytes: &[u8]) -> Result<Loaded, FileError> {
+    let text = Text::new(bytes)?;
+    if text.is_json() {
+        match Document::parse(text.as_str()) {
+            Ok(document) => return from_nvmetcli(&document, text),
+            Err(ParseError::OwnFormat) => {}
             Err(error) => return Err(error.into()),
         }
     }
-    let (json, format) = tree(text)?;
-    Ok(Loaded { spec: read::target(&json)?, format, notes: Vec::new() })
+    let (json, format) = text.tree()?;
+    let spec = read::target(&json).map_err(|error| text.placed(error))?;
+    Ok(Loaded { spec, format, notes: Vec::new() })
 }
 
-/// A text of this crate's own formats as one kind of tree.
-fn tree(text: &[u8]) -> Result<(Json, Format), FileError> {
-    if text.trim_ascii_start().starts_with(b"{") {
-        let json = serde_json::from_slice(text).map_err(nvmetcli::ParseError::Json)?;
-        return Ok((json, Format::Json));
+fn from_nvmetcli(document: &Document, text: Text<'_>) -> Result<Loaded, FileError> {
+    let read = document.to_spec();
+    let mut notes = read.notes;
+    text.place_notes(&mut notes);
+    let is_empty =
+        read.spec.hosts.is_empty() && read.spec.subsystems.is_empty() && read.spec.ports.is_empty();
+    match notes.first() {
+        Some(note) if is_empty => Err(FileError::Nothing { note: Box::new(note.clone()) }),
+        _ => Ok(Loaded { spec: read.spec, format: Format::Nvmetcli, notes }),
     }
-    let syntax = |toml: &str| FileError::Syntax { toml: toml.to_owned() };
-    let text = str::from_utf8(text).map_err(|_| syntax("it is not UTF-8"))?;
-    let table: toml::Table = toml::from_str(text).map_err(|e| syntax(e.message()))?;
-    let json = serde_json::to_value(table).map_err(|_| syntax("a value has no equal in JSON"))?;
-    Ok((json, Format::Toml))
 }
 
 /// The text of a spec, without secrets: see [`Secrets::of`]. [`Format::Nvmetcli`] is made from a target instead: see

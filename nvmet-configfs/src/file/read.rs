@@ -3,7 +3,7 @@
 use nvme_proto::{HostNqn, Nsid, SubsysNqn};
 use serde_json::{Map, Value as Json};
 
-use super::{FieldFault, FileError, VERSION};
+use super::{FieldFault, FileError, VERSION, push_segment};
 use crate::attr;
 use crate::object::Object;
 use crate::spec::{
@@ -27,7 +27,7 @@ impl<'j> At<'j> {
 
     fn fault<T>(&self, fault: FieldFault) -> Result<T> {
         let pointer = if self.pointer.is_empty() { "/".to_owned() } else { self.pointer.clone() };
-        Err(FileError::Field { pointer, fault })
+        Err(FileError::Field { pointer, place: None, fault })
     }
 
     fn expected<T>(&self, what: &'static str) -> Result<T> {
@@ -35,9 +35,9 @@ impl<'j> At<'j> {
     }
 
     fn inside(&self, key: impl std::fmt::Display, json: &'j Json) -> Self {
-        // As RFC 6901 says.
-        let key = key.to_string().replace('~', "~0").replace('/', "~1");
-        Self { pointer: format!("{}/{key}", self.pointer), json }
+        let mut pointer = self.pointer.clone();
+        push_segment(&mut pointer, key);
+        Self { pointer, json }
     }
 
     pub(super) fn map(&self) -> Result<&'j Map<String, Json>> {
@@ -104,7 +104,7 @@ impl<'j> At<'j> {
     /// Checks the version and gives the fields beside it.
     pub(super) fn versioned(&self) -> Result<Vec<(&'j str, Self)>> {
         match self.map()?.get("version") {
-            None => self.fault(FieldFault::Missing("version")),
+            None => Err(FileError::NoVersion),
             Some(found) if found.as_u64() == Some(VERSION) => {
                 Ok(self.entries()?.into_iter().filter(|(key, _)| *key != "version").collect())
             }

@@ -6,7 +6,8 @@ use std::fmt;
 use nvme_proto::HostNqn;
 use serde_json::{Map, Value as Json, json};
 
-use super::{FileError, Format, VERSION, read, render, tree};
+use super::text::Text;
+use super::{FileError, Format, VERSION, read, render};
 use crate::attr;
 use crate::object::Object;
 use crate::spec::{Settings, TargetSpec};
@@ -22,8 +23,10 @@ impl Secrets {
     /// # Errors
     /// [`FileError`], which shows none of them.
     pub fn parse(text: &[u8]) -> Result<Self, FileError> {
-        let (json, _) = tree(text)?;
-        Ok(Self(read::secrets(&json)?.into_iter().collect()))
+        let text = Text::new(text)?;
+        let (json, _) = text.tree()?;
+        let keys = read::secrets(&json).map_err(|error| text.placed(error))?;
+        Ok(Self(keys.into_iter().collect()))
     }
 
     /// The keys in a spec.

@@ -75,7 +75,7 @@ fn faults_have_a_pointer() {
             "/hosts/nqn.2024-05.org.example:alice/dhchap_key: keys belong",
         ),
         ("enable = false\nana", "enable = 0\nana", "/subsystems/mysub/namespaces/2/enable: true or false"),
-        ("[ports.1]", "[ports.1", "neither JSON nor TOML"),
+        ("[ports.1]", "[ports.1", "this is no TOML"),
     ] {
         assert!(EXAMPLE.contains(from), "{from}");
         let error = parse(EXAMPLE.replacen(from, to, 1).as_bytes()).unwrap_err().to_string();

@@ -45,7 +45,7 @@ pub struct Document(Map<String, Json>);
 #[non_exhaustive]
 pub enum ParseError {
     /// Not JSON.
-    #[error("this is not JSON: line {}, column {}", .0.line(), .0.column())]
+    #[error("this is not JSON: {0}")]
     Json(#[source] serde_json::Error),
     /// JSON, but no object.
     #[error("this is JSON, but not an object with `hosts`, `ports` and `subsystems`")]
@@ -61,7 +61,9 @@ impl Document {
     /// # Errors
     /// [`ParseError`]. Only the outermost form is looked at; see [`Document::to_spec`] for the rest.
     pub fn parse(text: impl AsRef<[u8]>) -> Result<Self, ParseError> {
-        match serde_json::from_slice(text.as_ref()).map_err(ParseError::Json)? {
+        let text = text.as_ref();
+        let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text); // a byte order mark
+        match serde_json::from_slice(text).map_err(ParseError::Json)? {
             Json::Object(root) if root.contains_key("version") => Err(ParseError::OwnFormat),
             Json::Object(root) => Ok(Self(root)),
             mut other => {

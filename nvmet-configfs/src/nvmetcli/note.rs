@@ -4,6 +4,7 @@ use std::fmt;
 
 use nvme_proto::NqnError;
 
+use crate::file::{Place, before};
 use crate::spec::{AnaGroupIdError, AnaStateError, DevicePathError, SettingError};
 use crate::tree::{RelPath, RelPathError};
 
@@ -13,6 +14,8 @@ use crate::tree::{RelPath, RelPathError};
 pub struct Note {
     /// Where: a pointer into the document (`/subsystems/0/namespaces/2`, counted from 0), or a path of the tree.
     pub at: String,
+    /// Where in the text; only [`file::parse`](crate::file::parse) has one.
+    pub place: Option<Place>,
     /// What.
     pub kind: NoteKind,
 }
@@ -36,6 +39,9 @@ pub enum NoteKind {
     /// Two entries of the same name; the later one counts.
     #[error("there is an earlier entry of the same name, which is replaced")]
     Again,
+    /// The same key twice in one object: the later one counts, as it does for nvmetcli.
+    #[error("this key is there twice: only the later one is read")]
+    KeyAgain,
     /// A key that nvmetcli does not have either.
     #[error("this is not part of the format: left out")]
     UnknownKey,
@@ -92,8 +98,25 @@ pub enum NoteKind {
 }
 
 impl Note {
-    pub(super) fn new(at: impl Into<String>, kind: NoteKind) -> Self {
-        Self { at: at.into(), kind }
+    pub(crate) fn new(at: impl Into<String>, kind: NoteKind) -> Self {
+        Self { at: at.into(), place: None, kind }
+    }
+
+    pub(crate) fn in_line(mut self, place: Place) -> Self {
+        self.place = Some(place);
+        self
+    }
+
+    /// Whether an object of the file may be missing in what was read of it, so that to remove what the file does not name would be to
+    /// remove what it names.
+    #[must_use]
+    pub fn may_hide_an_object(&self) -> bool {
+        match &self.kind {
+            NoteKind::Again | NoteKind::AnyHostAndSome | NoteKind::Device(_) | NoteKind::AnaState(_) => false,
+            // A port is nothing without its address; any other attribute may be left out.
+            NoteKind::Setting(_) => self.at.ends_with("/addr"),
+            _ => true,
+        }
     }
 
     pub(crate) fn on(path: &RelPath, kind: NoteKind) -> Self {
@@ -103,6 +126,6 @@ impl Note {
 
 impl fmt::Display for Note {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.at, self.kind)
+        write!(f, "{}{}: {}", before(&self.place), self.at, self.kind)
     }
 }

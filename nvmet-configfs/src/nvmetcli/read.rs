@@ -4,6 +4,7 @@ use nvme_proto::{HostNqn, Nsid, SubsysNqn};
 use serde_json::{Map, Value as Json};
 
 use super::{Document, Note, NoteKind};
+use crate::file::push_segment;
 use crate::spec::{
     AnaGroupId, AnaState, DevicePath, HostAccess, HostSpec, NamespaceSpec, PassthruSpec, PortId, PortSpec,
     PortTransport, ReferralSpec, SettingError, Settings, SubsystemSpec, TargetSpec,
@@ -51,7 +52,9 @@ fn scalar(value: &Json) -> Option<String> {
 }
 
 fn at(parent: &str, key: impl std::fmt::Display) -> String {
-    format!("{parent}/{key}")
+    let mut pointer = parent.to_owned();
+    push_segment(&mut pointer, key);
+    pointer
 }
 
 impl Reader {
@@ -224,7 +227,7 @@ impl Reader {
         if path.is_empty() || path == "(null)" {
             return None;
         }
-        DevicePath::new(path).map_err(|e| self.note(&at(here, "device/path"), NoteKind::Device(e))).ok()
+        DevicePath::new(path).map_err(|e| self.note(&format!("{here}/device/path"), NoteKind::Device(e))).ok()
     }
 
     fn namespace(&mut self, here: &str, namespace: &Json) -> Option<(Nsid, NamespaceSpec)> {
@@ -317,7 +320,7 @@ impl Reader {
         if state.is_empty() {
             return Some((id, fresh));
         }
-        let state = state.parse().map_err(|e| self.note(&at(here, "ana/state"), NoteKind::AnaState(e)));
+        let state = state.parse().map_err(|e| self.note(&format!("{here}/ana/state"), NoteKind::AnaState(e)));
         Some((id, state.unwrap_or(fresh)))
     }
 

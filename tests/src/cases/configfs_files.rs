@@ -1,11 +1,13 @@
 //! Files that describe a target, and programs that change it at the same time.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::io::Write as _;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
+use nix::mount::{MsFlags, mount};
 use nvme_examples::vm::Release;
 use nvmet_configfs::file::{self, Format, Secrets};
 use nvmet_configfs::{ApplyFailure, LockError, OsTree, RelPath, TargetSpec, Tree, apply, clear, plan};
@@ -19,6 +21,14 @@ pub const CASES: &[Case] = &[
     Case::new("configfs_files::a_saved_target_comes_back_as_it_was", a_saved_target_comes_back_as_it_was),
     Case::new("configfs_files::a_file_is_applied_whole_or_refused", a_file_is_applied_whole_or_refused),
     Case::new("configfs_files::a_file_that_is_wrong_says_where", a_file_that_is_wrong_says_where),
+    Case::new(
+        "configfs_files::a_target_is_saved_whole_or_the_old_file_stays",
+        a_target_is_saved_whole_or_the_old_file_stays,
+    ),
+    Case::new(
+        "configfs_files::an_entry_that_cannot_be_used_removes_nothing",
+        an_entry_that_cannot_be_used_removes_nothing,
+    ),
     Case::new("configfs_files::writers_wait_for_each_other", writers_wait_for_each_other),
     Case::new(
         "configfs_files::a_target_changed_after_the_plan_is_noticed",
@@ -149,7 +159,10 @@ fn a_file_that_is_wrong_says_where(ctx: &mut Ctx) -> Result<(), Failure> {
         ("version = 2\n", "version 2"),
         ("version = [\n", "TOML"),
         (host, "/hosts/h/dhchap_key"),
-        ("[1, 2]", "TOML"),
+        ("[1, 2]", "not an object"),
+        ("", "is empty"),
+        ("version = 1\n[ports.1]\naddr_trtype = 'tpc'\n", "line 2, column 8: /ports/1"),
+        (r#"{"subsystems": [{"subsystem": "nvmf", "config": []}]}"#, "no target that nvmetcli saved"),
     ] {
         let file = ctx.scratch().join("wrong");
         fs::write(&file, text)?;
@@ -160,6 +173,77 @@ fn a_file_that_is_wrong_says_where(ctx: &mut Ctx) -> Result<(), Failure> {
         ensure_eq!(ctx.nvmet_dump()?, before, format!("the tree after {text:?}"));
     }
     Ok(())
+}
+
+fn a_target_is_saved_whole_or_the_old_file_stays(ctx: &mut Ctx) -> Result<(), Failure> {
+    let [first, _] = states::both(ctx)?;
+    let tree = OsTree::open_default()?;
+    states::reach(&tree, &first)?;
+    let point = ctx.mount("none", "tmpfs")?;
+    let file = point.join("config.json");
+    let text = file.display().to_string();
+    let saved = |ctx: &mut Ctx, to: &str| ctx.try_run("target", ["save", to]);
+    ensure_eq!(saved(ctx, &text)?.code, Some(0), "saving onto an empty disk");
+    let whole = fs::read(&file)?;
+    fs::write(&file, "the old one")?;
+    let refused = |ctx: &mut Ctx, to: &str, why: &str| -> Result<(), Failure> {
+        let ran = saved(ctx, to)?;
+        ensure_eq!(ran.code, Some(1), format!("saving to {to}: {}", ran.stderr));
+        ensure!(ran.stderr.contains(to) && ran.stderr.contains(why), "{to}: {}", ran.stderr);
+        ensure_eq!(fs::read(&file)?, b"the old one".to_vec(), format!("the old file after {to}"));
+        let left = fs::read_dir(&point)?.filter_map(|entry| Some(entry.ok()?.file_name()));
+        let left: Vec<_> = left.filter(|name| name.to_string_lossy().ends_with(".new")).collect();
+        ensure!(left.is_empty(), "{to} left {left:?}");
+        Ok(())
+    };
+    let flags = |flags, data| mount(None::<&str>, &point, None::<&str>, flags, data);
+    // As full as it can be.
+    flags(MsFlags::MS_REMOUNT, Some("size=64k"))?;
+    while fs::File::options().append(true).create(true).open(point.join("rest"))?.write_all(&[1; 512]).is_ok()
+    {
+    }
+    refused(ctx, &text, "No space left")?;
+    fs::remove_file(point.join("rest"))?;
+    flags(MsFlags::MS_REMOUNT | MsFlags::MS_RDONLY, None)?;
+    refused(ctx, &text, "Read-only file system")?;
+    flags(MsFlags::MS_REMOUNT, None)?;
+    // What a file would replace.
+    for (to, why) in [("/dev/full", "a device"), ("/dev/null", "a device"), ("/tmp", "a directory")] {
+        let before = fs::metadata(to)?.permissions();
+        refused(ctx, to, why)?;
+        ensure_eq!(fs::metadata(to)?.permissions(), before, format!("what {to} is"));
+    }
+    let ran = ctx.try_run("target", ["save", &text, "--format", "toml", "--secrets", &text])?;
+    ensure!(
+        ran.code == Some(1) && ran.stderr.contains("--secrets"),
+        "keys into the same file: {}",
+        ran.stderr
+    );
+    // A link leads to the file, and one that leads nowhere is said.
+    let link = point.join("link");
+    symlink("config.json", &link)?;
+    let ran = saved(ctx, &link.display().to_string())?;
+    ensure_eq!(ran.code, Some(0), format!("saving through a link: {}", ran.stderr));
+    ensure_eq!(fs::read(&file)?, whole, "what the link leads to");
+    ensure!(fs::symlink_metadata(&link)?.is_symlink(), "the link was replaced");
+    ctx.umount(&point)?;
+    Ok(clear(&tree).map(drop)?)
+}
+
+fn an_entry_that_cannot_be_used_removes_nothing(ctx: &mut Ctx) -> Result<(), Failure> {
+    let [first, _] = states::both(ctx)?;
+    let tree = OsTree::open_default()?;
+    let before = states::reach(&tree, &first)?;
+    let file = ctx.scratch().join("half.json");
+    fs::write(
+        &file,
+        r#"{"hosts": [{"nqn": "nqn.2024-05.org.example:alice"}], "subsystems": {}, "ports": {}}"#,
+    )?;
+    let ran = ctx.try_run("target", ["restore", &file.display().to_string()])?;
+    ensure!(ran.stderr.contains("line 1, column "), "{}", ran.stderr);
+    ensure!(ran.stderr.contains("stays, as entries of it were left out"), "{}", ran.stderr);
+    states::ensure_same(&states::whole()?, &before, "the tree")?;
+    Ok(clear(&tree).map(drop)?)
 }
 
 fn writers_wait_for_each_other(ctx: &mut Ctx) -> Result<(), Failure> {
