@@ -250,6 +250,16 @@ fn the_kernels_configuration_is_served_and_read_again() {
     std::fs::write(&file, "{").unwrap();
     soft.signal(Signal::SIGHUP);
     assert!(names(&soft.discovered(&[])).contains(&second));
+    // Our own format does as well.
+    let own = format!(
+        "version = 1\n[subsystems.\"{NQN}\"]\nhosts = \"any\"\n[subsystems.\"{NQN}\".namespaces.1]\ndevice_path = {one:?}\n\
+         [ports.1]\naddr_trtype = \"tcp\"\naddr_adrfam = \"ipv4\"\naddr_traddr = \"127.0.0.1\"\naddr_trsvcid = 0\nsubsystems = [\"{NQN}\"]\n"
+    );
+    std::fs::write(&file, own).unwrap();
+    soft.signal(Signal::SIGHUP);
+    assert_eq!(soft.line()["listeners"][0]["trsvcid"].as_str(), Some(&*soft.port), "the port stays");
+    let found = soft.discovered(&[]);
+    assert!(names(&found).contains(&NQN) && !names(&found).contains(&second), "{found}");
     assert!(soft.stop().contains("not reloaded"));
     other.stop();
 }

@@ -141,8 +141,8 @@ fn run(args: &Args) -> cli::Outcome {
         Command::Show { dot: true } => Ok(cli::print(&dot::draw(&observe(&open(args)?)?))?),
         Command::Show { dot: false } => show(args),
         Command::Create(create) => self::create(args, create),
-        Command::Plan(from) => from_file(args, from, Mode::Show),
-        Command::Apply { from, dry_run } => from_file(args, from, mode(*dry_run)),
+        Command::Plan(from) => from_file(args, from, Mode::Show, Completeness::Whole),
+        Command::Apply { from, dry_run } => from_file(args, from, mode(*dry_run), Completeness::Whole),
         Command::Resize(which) => resize::run(&open(args)?, which, output(args)),
         Command::Save { file, format, secrets } => {
             let format = format.unwrap_or_else(|| files::format_of(file));
@@ -155,7 +155,7 @@ fn run(args: &Args) -> cli::Outcome {
             }
             let how = change::How { prune: true, disturb: true, unknown: *unknown, ..change::How::default() };
             let from = FromFile { file: file.clone(), secrets: secrets.clone(), how };
-            from_file(args, &from, Mode::Apply)
+            from_file(args, &from, Mode::Apply, Completeness::WhatIsThere)
         }
         Command::Clear { dry_run } => {
             let how = change::How { prune: true, disturb: true, ..change::How::default() };
@@ -173,15 +173,28 @@ fn output(args: &Args) -> Output {
     if args.json { Output::Json } else { Output::Text }
 }
 
-fn from_file(args: &Args, from: &FromFile, mode: Mode) -> cli::Outcome {
-    let files::Said { mut spec, hides_objects } = files::load(&from.file, from.secrets.as_deref())?;
+/// How much of a file has to be usable.
+#[derive(Clone, Copy, PartialEq)]
+enum Completeness {
+    /// All of it.
+    Whole,
+    /// What is: at boot most of a target is better than none.
+    WhatIsThere,
+}
+
+fn from_file(args: &Args, from: &FromFile, mode: Mode, completeness: Completeness) -> cli::Outcome {
+    let said = files::load(&from.file, from.secrets.as_deref())?;
+    if mode == Mode::Apply && completeness == Completeness::Whole {
+        said.ensure_whole()?;
+    }
     let mut how = from.how.clone();
-    if hides_objects && how.prune {
+    if said.hides_objects() && how.prune {
         cli::note(
             "note: what the file does not name stays, as entries of it were left out and may be what is there",
         );
         how.prune = false;
     }
+    let mut spec = said.spec;
     if !from.how.write_discovery_nqn && !spec.settings.is_empty() {
         cli::note("note: discovery_nqn is left as it is: --write-discovery-nqn writes it");
         spec.settings.unset("discovery_nqn");

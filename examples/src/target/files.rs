@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
 use nvmet_configfs::file::{self, FileError, Format, Loaded, Secrets, StoreError};
-use nvmet_configfs::nvmetcli::{Document, Note};
+use nvmet_configfs::nvmetcli::{Document, Note, NoteKind};
 use nvmet_configfs::{Observed, TargetSpec};
 
 use crate::cli;
@@ -45,6 +45,23 @@ pub enum UseError {
     SameFile {
         /// The file.
         path: PathBuf,
+    },
+    /// Something of it is left out, and all of it or nothing was asked for.
+    #[error(
+        "{} is not applied: what is noted of it would be left out; mend it, or let `target restore` do the rest",
+        .path.display()
+    )]
+    Partial {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The key of a host cannot be used.
+    #[error("{}: {note}; without its key the host would be let in without proving who it is", .path.display())]
+    Unprotected {
+        /// The file.
+        path: PathBuf,
+        /// The key.
+        note: Box<Note>,
     },
     /// It does not describe a target.
     #[error("{}: {source}", .path.display())]
@@ -99,16 +116,43 @@ fn notes(notes: &[Note]) {
 pub struct Said {
     /// The target that it describes.
     pub spec: TargetSpec,
-    /// Whether entries of it were left out that may be objects of the target.
-    pub hides_objects: bool,
+    /// What of it is not in the spec.
+    notes: Vec<Note>,
+    path: PathBuf,
 }
 
-/// The target that a file describes, with keys of hosts from another one. What of a file is not used is said on stderr.
+impl Said {
+    /// Whether entries were left out that may be objects of the target.
+    #[must_use]
+    pub fn hides_objects(&self) -> bool {
+        self.notes.iter().any(Note::may_hide_an_object)
+    }
+
+    /// The file is to be used whole or not at all.
+    ///
+    /// # Errors
+    /// [`UseError::Partial`].
+    pub fn ensure_whole(&self) -> Result<(), UseError> {
+        // Of this one nothing is left out: it says which of two things counts.
+        let is_whole = |note: &Note| matches!(note.kind, NoteKind::AnyHostAndSome);
+        if self.notes.iter().all(is_whole) {
+            Ok(())
+        } else {
+            Err(UseError::Partial { path: self.path.clone() })
+        }
+    }
+}
+
+/// The target that a file describes, with keys of hosts from another one. What of a file is not used is said on stderr, but for keys:
+/// without one of those it is not used.
 ///
 /// # Errors
 /// [`UseError`].
 pub fn load(path: &Path, secrets: Option<&Path>) -> Result<Said, UseError> {
     let mut loaded = parsed(path)?;
+    if let Some(note) = loaded.notes.iter().find(|note| note.at.contains("/dhchap")) {
+        return Err(UseError::Unprotected { path: path.to_owned(), note: Box::new(note.clone()) });
+    }
     notes(&loaded.notes);
     if let Some(secrets) = secrets {
         let keys = Secrets::parse(&read(secrets)?)
@@ -120,8 +164,7 @@ pub fn load(path: &Path, secrets: Option<&Path>) -> Result<Said, UseError> {
             ));
         }
     }
-    let hides_objects = loaded.notes.iter().any(Note::may_hide_an_object);
-    Ok(Said { spec: loaded.spec, hides_objects })
+    Ok(Said { spec: loaded.spec, notes: loaded.notes, path: path.to_owned() })
 }
 
 /// A file of any of the formats, with notes on what of it is not used.
@@ -183,4 +226,43 @@ fn put(
         fs::create_dir_all(folder).map_err(|source| UseError::Folder { path: folder.to_owned(), source })?;
     }
     Ok(file::write(path, text).map_err(UseError::Store)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said(text: &str) -> Result<Said, UseError> {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        fs::write(file.path(), text).unwrap();
+        load(file.path(), None)
+    }
+
+    #[test]
+    fn what_is_left_out_is_no_whole_file() {
+        let whole = said(r#"{"hosts": [{"nqn": "h"}], "ports": [], "subsystems": []}"#).unwrap();
+        assert!(whole.ensure_whole().is_ok() && !whole.hides_objects());
+        // As tutorials have it.
+        let port = r#"{"hosts": [{"nqn": "h"}], "ports": [{"id": 1, "addr": {"trtype": "tcp"}}]}"#;
+        let part = said(port).unwrap();
+        assert!(part.hides_objects());
+        assert!(part.ensure_whole().unwrap_err().to_string().contains("target restore"));
+    }
+
+    #[test]
+    fn a_host_is_not_let_in_for_want_of_a_key_that_can_be_used() {
+        for keys in [r#""dhchap": {"key": "DHHC-1:00:hush:"}"#, r#""dhchap_key": "DHHC-1:00:hush:""#] {
+            let error = said(&format!(r#"{{"hosts": [{{"nqn": "h", {keys}}}]}}"#)).unwrap_err().to_string();
+            assert!(error.contains("without proving who it is") && !error.contains("hush"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_file_without_an_end_is_not_read_to_it() {
+        let error = load(Path::new("/dev/zero"), None).unwrap_err();
+        assert!(matches!(error, UseError::TooLong { .. }), "{error}");
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let error = save(&Observed::default(), file.path(), SaveAs::Toml, Some(file.path())).unwrap_err();
+        assert!(error.to_string().contains("--secrets"), "{error}");
+    }
 }

@@ -243,6 +243,22 @@ fn an_entry_that_cannot_be_used_removes_nothing(ctx: &mut Ctx) -> Result<(), Fai
     ensure!(ran.stderr.contains("line 1, column "), "{}", ran.stderr);
     ensure!(ran.stderr.contains("stays, as entries of it were left out"), "{}", ran.stderr);
     states::ensure_same(&states::whole()?, &before, "the tree")?;
+    // All of it or nothing; and nobody is let in without the key that a file asks for.
+    let key = r#"{"hosts": [{"nqn": "nqn.2024-05.org.example:carol", "dhchap": {"key": "DHHC-1:00:x:"}}]}"#;
+    for (verb, text, why) in [
+        (
+            "apply",
+            r#"{"hosts": [{"nqn": "nqn.2024-05.org.example:carol"}], "ports": [{"id": 1}]}"#,
+            "is not applied",
+        ),
+        ("apply", key, "without proving who it is"),
+        ("restore", key, "without proving who it is"),
+    ] {
+        fs::write(&file, text)?;
+        let ran = ctx.try_run("target", [verb, &file.display().to_string()])?;
+        ensure!(ran.code == Some(1) && ran.stderr.contains(why), "{verb} of {text}: {}", ran.stderr);
+        states::ensure_same(&states::whole()?, &before, format!("the tree after {verb} of {text}"))?;
+    }
     Ok(clear(&tree).map(drop)?)
 }
 

@@ -54,7 +54,7 @@ impl std::fmt::Display for Stage {
 #[non_exhaustive]
 pub enum ConnectError {
     /// The address could not be reached.
-    #[error("{peer} cannot be reached (queue {queue})")]
+    #[error("{peer} cannot be reached (queue {queue}){}", way_out(.error))]
     Unreachable {
         /// Where to.
         peer: String,
@@ -221,4 +221,51 @@ impl ConnectError {
 
 fn csts(status: &ControllerStatus) -> &'static str {
     if status.fatal() { "it reports a fatal error (CSTS.CFS)" } else { "it does not say why" }
+}
+
+/// `EMFILE` and `ENFILE`, for which `io::ErrorKind` has no name; the same numbers on Linux, the BSDs and macOS.
+const TOO_MANY_FILES: [i32; 2] = [24, 23];
+
+/// What to do about an address that cannot be reached.
+fn way_out(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::ConnectionRefused => {
+            ": nothing listens there; is the target running, and is this its port?"
+        }
+        io::ErrorKind::NetworkUnreachable | io::ErrorKind::HostUnreachable => {
+            ": this machine has no way there; `ip route get` shows which it takes"
+        }
+        io::ErrorKind::AddrNotAvailable => ": the address to connect from is none of this machine's",
+        io::ErrorKind::PermissionDenied => ": a firewall or sandbox on this machine forbids it",
+        _ if error.raw_os_error().is_some_and(|errno| TOO_MANY_FILES.contains(&errno)) => {
+            ": no more files may be open, and each queue is one; `ulimit -n` raises that"
+        }
+        _ => "",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn unreachable(error: io::Error) -> String {
+        let error = Arc::new(error);
+        ConnectError::Unreachable { peer: "192.0.2.1:4420".to_owned(), queue: 3, error }.to_string()
+    }
+
+    #[test]
+    fn an_address_that_cannot_be_reached_comes_with_a_way_out() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        drop(listener);
+        let refused = unreachable(std::net::TcpStream::connect(address).unwrap_err());
+        assert!(refused.contains("192.0.2.1:4420 cannot be reached (queue 3): nothing listens"), "{refused}");
+        #[cfg(unix)]
+        {
+            let full = unreachable(io::Error::from_raw_os_error(24));
+            assert!(full.contains("ulimit -n"), "{full}");
+        }
+        assert!(unreachable(io::ErrorKind::NetworkUnreachable.into()).contains("ip route get"));
+        assert!(unreachable(io::ErrorKind::Other.into()).ends_with("(queue 3)"));
+    }
 }
