@@ -1,7 +1,10 @@
 //! What all binaries share: exit codes, how an error is shown, and output as text or JSON.
 //!
 //! Exit codes: 0 success, 1 the operation failed, 2 wrong usage (clap's own code), 130 stopped by a signal.
+//!
+//! All that binaries print passes through here, and control characters end here: a target chooses its names, and a terminal would obey what is hidden in them.
 
+use std::borrow::Cow;
 use std::error::Error;
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Write as _};
@@ -82,7 +85,27 @@ static HAS_PRINTED: AtomicBool = AtomicBool::new(false);
 
 /// Says something on stderr. Nobody may be reading it any more, which is no reason to stop.
 pub fn note(line: &str) {
-    let _ = writeln!(io::stderr().lock(), "{line}");
+    let _ = writeln!(io::stderr().lock(), "{}", harmless(line, Output::Text));
+}
+
+/// Text without control characters other than line ends and tabs. In their place stand escapes: `\u{1b}`, and in JSON, which has them within strings
+/// only, `\u001b`.
+fn harmless(text: &str, output: Output) -> Cow<'_, str> {
+    let obeyed = |c: char| c.is_control() && !matches!(c, '\n' | '\t');
+    if !text.contains(obeyed) {
+        return Cow::Borrowed(text);
+    }
+    let mut escaped = String::with_capacity(text.len() + 16);
+    for c in text.chars() {
+        // Writing to a String cannot fail.
+        let _ = match output {
+            _ if !obeyed(c) => escaped.write_char(c),
+            Output::Text => write!(escaped, "{}", c.escape_default()),
+            // Control characters are all below 2^16.
+            Output::Json => write!(escaped, "\\u{:04x}", u32::from(c)),
+        };
+    }
+    Cow::Owned(escaped)
 }
 
 /// An error with its causes, one a line, each said only once.
@@ -116,6 +139,7 @@ fn is_reader_gone(error: &(dyn Error + 'static)) -> bool {
 /// # Errors
 /// A closed pipe is an error instead of a panic.
 pub fn print(text: &str) -> Result<(), PrintError> {
+    let text = harmless(text, Output::Text);
     let mut out = io::stdout().lock();
     out.write_all(text.as_bytes())?;
     if !text.ends_with('\n') && !text.is_empty() {
@@ -128,7 +152,7 @@ pub fn print(text: &str) -> Result<(), PrintError> {
 pub fn print_json(value: &impl Serialize) -> Outcome {
     let text = serde_json::to_string_pretty(value)?;
     HAS_PRINTED.store(true, Ordering::Relaxed);
-    print(&text)?;
+    print(&harmless(&text, Output::Json))?;
     Ok(())
 }
 
@@ -138,7 +162,7 @@ pub fn spinner(text: impl Into<String>) -> ProgressBar {
     if !io::stderr().is_terminal() {
         bar.set_draw_target(ProgressDrawTarget::hidden());
     }
-    bar.set_message(text.into());
+    bar.set_message(harmless(&text.into(), Output::Text).into_owned());
     bar.enable_steady_tick(Duration::from_millis(120));
     bar
 }
@@ -152,7 +176,7 @@ pub fn timed_bar(text: impl Into<String>, total: Duration) -> ProgressBar {
     if let Ok(style) = ProgressStyle::with_template("{msg} [{bar:32}] {eta} left") {
         bar.set_style(style.progress_chars("=> "));
     }
-    bar.set_message(text.into());
+    bar.set_message(harmless(&text.into(), Output::Text).into_owned());
     bar
 }
 
@@ -163,6 +187,17 @@ mod tests {
     #[derive(Debug, thiserror::Error)]
     #[error("cannot write a: it is enabled")]
     struct Outer(#[source] io::Error);
+
+    #[test]
+    fn what_a_terminal_would_obey_is_shown_and_json_stays_json() {
+        let nasty = "a\u{1b}[2J\u{9b}31m\u{7f}\r\n\tcaf\u{e9}";
+        assert_eq!(harmless(nasty, Output::Text), "a\\u{1b}[2J\\u{9b}31m\\u{7f}\\r\n\tcaf\u{e9}");
+        assert!(matches!(harmless("a\n\tb \u{e9}", Output::Text), Cow::Borrowed(_)));
+        let json = serde_json::to_string(nasty).unwrap();
+        let shown = harmless(&json, Output::Json);
+        assert!(!shown.contains(char::is_control), "{shown:?}");
+        assert_eq!(serde_json::from_str::<String>(&shown).unwrap(), nasty);
+    }
 
     #[test]
     fn an_error_is_shown_with_its_causes() {

@@ -16,5 +16,6 @@ pub mod units;
 mod verbose;
 
 pub use namespaces::{NamespaceRow, rows, table};
+pub(crate) use plain::plain;
 pub use tree::{SubsystemBlock, blocks, subsystems, subsystems_of};
 pub use verbose::verbose;

@@ -2,8 +2,8 @@
 
 use std::borrow::Cow;
 
-/// The text with control characters as escapes (`\u{1b}`), so that one cell stays one cell.
-pub(super) fn plain(text: &str) -> Cow<'_, str> {
+/// The text with control characters, line ends among them, as escapes (`\u{1b}`): one cell stays one cell, and no terminal obeys it.
+pub(crate) fn plain(text: &str) -> Cow<'_, str> {
     if !text.contains(char::is_control) {
         return Cow::Borrowed(text);
     }
@@ -15,6 +15,7 @@ pub(super) fn plain(text: &str) -> Cow<'_, str> {
 mod tests {
     use super::super::{rows, subsystems, table, verbose};
     use super::*;
+    use crate::kernel::disconnect::{Selector, plan_disconnect};
     use crate::kernel::sysfs::Inventory;
     use crate::kernel::sysfs::fixture::{Fixture, TCP};
 
@@ -35,5 +36,17 @@ mod tests {
         for text in [table(&rows(&inventory)), subsystems(&inventory), verbose(&inventory)] {
             assert!(!text.contains('\u{1b}') && text.contains("\\nnvme9 \\u{1b}[31mlive"), "{text}");
         }
+        let plan = |selector: &Selector| plan_disconnect(&f.sysfs(), selector);
+        f.file("sys/class/nvme/nvme0/subsysnqn", nasty);
+        let nothing = plan(&Selector::Subsystem("mysub".parse().unwrap())).unwrap_err();
+        let all = plan(&Selector::All).unwrap();
+        assert_eq!(all.to_string().lines().filter(|line| line.contains("nvme9")).count(), 1);
+        f.file("sys/class/nvme/nvme0/transport", "p\u{1b}cie");
+        let other = plan(&Selector::Controller(all.controllers[0].name))
+            .map_or_else(|e| e.to_string(), |p| p.to_string());
+        for text in [nothing.to_string(), all.to_string(), other] {
+            assert!(!text.trim_end().replace('\n', "").contains(char::is_control), "{text:?}");
+        }
+        assert!(nothing.to_string().contains("\\nnvme9 \\u{1b}[31mlive"), "{nothing}");
     }
 }

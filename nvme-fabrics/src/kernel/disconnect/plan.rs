@@ -7,6 +7,7 @@ use super::{DisconnectError, Selector};
 use crate::config::{Owner, Registry};
 use crate::kernel::names::{ControllerName, NamespaceName};
 use crate::kernel::sysfs::{AnaState, Controller, Inventory, Namespace, NamespacePath, Subsystem, Sysfs};
+use crate::list::plain;
 
 /// What would go. Shown line by line through `Display`; done by [`execute`](Self::execute).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,7 +51,8 @@ impl fmt::Display for DisconnectPlan {
         writeln!(f, "disconnect {}:", self.selector)?;
         for c in &self.controllers {
             let nqn = c.subsystem_nqn.as_deref().unwrap_or("subsystem not known yet");
-            writeln!(f, "  controller {} ({nqn}, {} {})", c.name, c.transport, c.address)?;
+            let (nqn, address) = (plain(nqn), c.address.to_string());
+            writeln!(f, "  controller {} ({nqn}, {} {})", c.name, plain(&c.transport), plain(&address))?;
         }
         for n in &self.namespaces {
             writeln!(f, "  namespace {n} goes")?;
@@ -129,7 +131,7 @@ pub fn plan_disconnect(sysfs: &Sysfs, selector: &Selector) -> Result<DisconnectP
     {
         return Err(DisconnectError::NotFabrics {
             controller: other.name,
-            transport: other.transport.clone(),
+            transport: plain(&other.transport).into_owned(),
         });
     }
     controllers.sort_by_key(|c| c.name);
@@ -202,11 +204,11 @@ fn works(namespace: &Namespace, controller: &Controller) -> bool {
 }
 
 fn words(subsystem: &Subsystem) -> String {
-    format!("{} ({})", subsystem.name, subsystem.nqn.as_deref().unwrap_or("NQN not known"))
+    format!("{} ({})", subsystem.name, plain(subsystem.nqn.as_deref().unwrap_or("NQN not known")))
 }
 
 fn one_line(c: &Controller) -> String {
-    format!("{} ({})", c.name, c.subsystem_nqn.as_deref().unwrap_or("subsystem not known yet"))
+    format!("{} ({})", c.name, plain(c.subsystem_nqn.as_deref().unwrap_or("subsystem not known yet")))
 }
 
 #[cfg(test)]
