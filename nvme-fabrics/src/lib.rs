@@ -34,6 +34,7 @@ pub mod list;
 #[cfg(any(feature = "tokio", feature = "soft-target"))]
 mod net;
 pub mod options;
+mod store;
 #[cfg(feature = "soft-target")]
 #[cfg_attr(docsrs, doc(cfg(feature = "soft-target")))]
 pub mod target;

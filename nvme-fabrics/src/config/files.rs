@@ -1,12 +1,14 @@
 //! Reading and writing whole configuration files.
 
-use std::fs::{self, OpenOptions};
-use std::io::{self, Read as _, Write as _};
+use std::fs;
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
 use super::error::ConfigError;
+use crate::store;
+pub(super) use crate::store::Readers;
 
 /// The largest file that is read, in bytes.
 const MAX_FILE: u64 = 1 << 20;
@@ -64,39 +66,11 @@ pub(super) fn in_dir(dir: &Path, ending: &str) -> Result<Vec<PathBuf>, ConfigErr
     Ok(paths)
 }
 
-/// Replaces a file in one step: readers see the old text or the new one. Only its owner may read it when it holds a secret.
+/// Replaces a file in one step, and makes its directory when there is none. Only its owner may read it when it holds a secret.
 pub(super) fn replace(path: &Path, text: &str, readers: Readers) -> Result<(), ConfigError> {
     let failed = |source| ConfigError::Write { path: path.to_owned(), source };
-    let dir = path.parent().unwrap_or(Path::new("."));
-    fs::create_dir_all(dir).map_err(failed)?;
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let temporary = dir.join(format!(".{name}.{}", uuid::Uuid::new_v4().simple()));
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(
-        &mut options,
-        if readers == Readers::Owner { 0o600 } else { 0o644 },
-    );
-    #[cfg(not(unix))]
-    let _ = readers;
-    let written = options.open(&temporary).and_then(|mut file| {
-        file.write_all(text.as_bytes())?;
-        file.sync_all()?;
-        fs::rename(&temporary, path)
-    });
-    if written.is_err() {
-        // Nothing of it may stay; that it is there is the failure that counts.
-        let _ = fs::remove_file(&temporary);
-    }
-    written.map_err(failed)
-}
-
-/// Who may read a file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Readers {
-    Owner,
-    Everybody,
+    fs::create_dir_all(path.parent().unwrap_or(Path::new("."))).map_err(failed)?;
+    store::replace(path, text.as_bytes(), readers).map_err(failed)
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use nvme_proto::{HostId, HostIdError, HostNqn, Nqn, NqnError};
 
 use super::{HostIdentity, IdentitySource, Sourced, generate};
+use crate::store::{self, Readers};
 
 /// The identity files could not be read, hold nonsense, or could not be written.
 #[derive(Debug, thiserror::Error)]
@@ -175,11 +176,9 @@ impl IdentityFiles {
     /// | neither | as [`load_or_generate`](Self::load_or_generate) |
     ///
     /// # Errors
-    /// As [`load`](Self::load), and [`IdentityError::HostNqnTooLong`] for an NQN that the kernel would not take. With both halves given no file is read.
+    /// As [`load`](Self::load). With both halves given no file is read. What is given may be as long as the specification lets it be; connecting through the
+    /// kernel refuses the last byte of that.
     pub fn resolve(&self, nqn: Option<HostNqn>, id: Option<HostId>) -> Result<Sourced, IdentityError> {
-        if let Some(nqn) = &nqn {
-            short_enough(nqn)?;
-        }
         let half = |identity| Sourced { identity, source: IdentitySource::GivenHalf };
         Ok(match (nqn, id) {
             (Some(nqn), Some(id)) => {
@@ -257,37 +256,25 @@ fn read_text(path: &Path) -> io::Result<String> {
 
 /// Writes a file that does not exist, or holds nothing, in one step: a temporary file beside it, made durable, then linked into place.
 fn write_new(path: &Path, text: &str) -> Result<(), IdentityError> {
-    written(path, text, |temporary, path| match fs::hard_link(temporary, path) {
-        // A file without content counts as missing; it alone is replaced.
-        Err(e) if e.kind() == io::ErrorKind::AlreadyExists && is_blank(path) => fs::rename(temporary, path),
-        other => other,
-    })
-}
-
-/// Writes a file in one step, over whatever is there.
-pub(super) fn replace(path: &Path, text: &str) -> Result<(), IdentityError> {
-    written(path, text, |temporary, path| fs::rename(temporary, path))
-}
-
-/// Writes a temporary file beside the one that is wanted, and has it put into its place.
-fn written(
-    path: &Path,
-    text: &str,
-    place: impl FnOnce(&Path, &Path) -> io::Result<()>,
-) -> Result<(), IdentityError> {
     let failed = |source| IdentityError::Write { path: path.to_owned(), source };
     let dir = path.parent().unwrap_or(Path::new("/"));
     fs::create_dir_all(dir).map_err(failed)?;
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let temporary = dir.join(format!(".{name}.{}.{}", std::process::id(), uuid::Uuid::new_v4().simple()));
-    let written = write(&temporary, text).and_then(|()| place(&temporary, path));
+    let linked = write(&temporary, text).and_then(|()| fs::hard_link(&temporary, path));
     let removed = fs::remove_file(&temporary);
-    written.map_err(failed)?;
-    match removed {
-        // Renamed away: nothing to remove.
-        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
-        other => other.map_err(failed),
+    match linked {
+        // A file without content counts as missing; it alone is replaced.
+        Err(e) if e.kind() == io::ErrorKind::AlreadyExists && is_blank(path) => return replace(path, text),
+        other => other.map_err(failed)?,
     }
+    removed.map_err(failed)
+}
+
+/// Writes a file in one step, over the one that is there.
+pub(super) fn replace(path: &Path, text: &str) -> Result<(), IdentityError> {
+    store::replace(path, format!("{text}\n").as_bytes(), Readers::Everybody)
+        .map_err(|source| IdentityError::Write { path: path.to_owned(), source })
 }
 
 fn write(temporary: &Path, text: &str) -> io::Result<()> {

@@ -14,14 +14,15 @@
 //! Source: nvme-cli `nvme.c: import_key`, libnvme `linux.c: __scan_tls_key, nvme_export_tls_key_versioned`.
 
 use std::fmt::Write as _;
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read as _, Write as _};
+use std::fs::File;
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use nvme_proto::tls::{ConfiguredPsk, PskIdentityError};
 use zeroize::Zeroizing;
 
 use super::{KeyTextError, TlsKey, TlsKeyError};
+use crate::store::{self, Readers};
 
 /// The longest file that is read, bytes.
 const MAX_FILE: usize = 1 << 20;
@@ -164,37 +165,15 @@ impl KeyFile {
         Ok(Self::parse(text))
     }
 
-    /// Writes a file that only its owner may read, in one step: whoever reads it sees the old one or the new one.
+    /// Writes a file that only its owner may read, in one step: whoever reads it sees the old one or the new one. A symbolic link is followed; what is
+    /// there and no file (`/dev/null`) is left alone.
     ///
     /// # Errors
     /// [`KeyFileError::Write`].
     pub fn save(&self, path: &Path) -> Result<(), KeyFileError> {
-        let failed = |source| KeyFileError::Write { path: path.to_owned(), source };
-        let mut name = path.file_name().unwrap_or_default().to_owned();
-        name.push(format!(".{}", std::process::id()));
-        let new = path.with_file_name(name);
-        let written =
-            write_private(&new, self.expose_text().as_bytes()).and_then(|()| fs::rename(&new, path));
-        written.map_err(|source| {
-            let _ = fs::remove_file(&new);
-            failed(source)
-        })
+        store::replace(path, self.expose_text().as_bytes(), Readers::Owner)
+            .map_err(|source| KeyFileError::Write { path: path.to_owned(), source })
     }
-}
-
-/// Makes a file for the owner alone; one of that name is left of a process that has ended.
-fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    match fs::remove_file(path) {
-        Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
-        _ => {}
-    }
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options.open(path)?;
-    file.write_all(bytes)?;
-    file.sync_all()
 }
 
 /// The key of a line; `None` for an empty one.
@@ -218,6 +197,8 @@ fn parse_line(line: &str) -> Result<Option<TlsKey>, KeyLineError> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn key(identity: &str, len: usize) -> TlsKey {
