@@ -49,17 +49,19 @@ pub fn identity(nqn: Option<HostNqn>, id: Option<HostId>) -> Result<HostIdentity
 /// # Errors
 /// It cannot be read, or is no secret. Neither message shows any of it.
 pub fn secret(argument: &str) -> Result<DhchapSecret, BoxError> {
-    let text = match argument.strip_prefix('@') {
-        Some(file) => secret_text(Path::new(file))?,
-        None if argument == "-" => secret_text(Path::new("-"))?,
+    let (from, text) = match argument.strip_prefix('@') {
+        Some(file) => (file, secret_text(Path::new(file))?),
+        None if argument == "-" => ("standard input", secret_text(Path::new("-"))?),
         None => {
             cli::note(
                 "note: every user of this machine can read a secret among the arguments of a program: use @FILE or -",
             );
-            Zeroizing::new(argument.to_owned())
+            ("the secret among the arguments", Zeroizing::new(argument.to_owned()))
         }
     };
-    Ok(text.trim_ascii().parse::<DhchapSecret>().map_err(|e| format!("that is no secret: {e}"))?)
+    let secret = text.trim_ascii().parse::<DhchapSecret>();
+    Ok(secret
+        .map_err(|e| format!("{from} holds no secret of DH-HMAC-CHAP: {e} (`keys generate` makes one)"))?)
 }
 
 /// The text of a secret or key in a file; `-` is standard input.

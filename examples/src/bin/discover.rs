@@ -117,7 +117,11 @@ fn from_configuration(args: &Args, identity: &HostIdentity, stop: &Cancel) -> cl
 fn ask(args: &Args, request: &DiscoveryRequest, stop: &Cancel) -> Result<(Value, String), BoxError> {
     let spinner = cli::spinner("asking the discovery controller");
     let follow = if args.follow_referrals { Follow::Referrals } else { Follow::Nothing };
-    let pages = match args.kernel || !args.user && kernel_can() {
+    let fits = request.check_for_kernel();
+    if let (true, Err(error)) = (args.kernel, &fits) {
+        host::usage(&mut Args::command(), format!("{error}; --user takes one byte more"));
+    }
+    let pages = match args.kernel || !args.user && fits.is_ok() && kernel_can() {
         true => Ok(referrals::kernel(request, follow, stop)),
         false if args.follow_referrals => referrals::user(request, &CrawlLimits::default()),
         false => referrals::user(request, &referrals::only_the_first()),

@@ -44,12 +44,14 @@ pub struct DiscoveryRequest {
 }
 
 impl DiscoveryRequest {
-    /// The discovery subsystem with the well-known NQN.
+    /// The discovery subsystem with the well-known NQN. The host's NQN may have the 223 bytes of the specification: in user space that can be asked
+    /// ([`discovery::tcp`](self::tcp)), the kernel takes one byte less ([`check_for_kernel`](Self::check_for_kernel)).
     ///
     /// # Errors
-    /// As [`ConnectOptions::tcp`].
+    /// [`OptionError`] for port 0, and for an address whose scope makes it longer than 48 characters.
     pub fn tcp(traddr: IpTraddr, port: u16, host: HostIdentity) -> Result<Self, OptionError> {
-        Ok(Self { options: ConnectOptions::tcp(traddr, port, SubsysNqn::discovery(), host)? })
+        let options = ConnectOptions::tcp_of_user_space(traddr, port, SubsysNqn::discovery(), host)?;
+        Ok(Self { options })
     }
 
     /// A discovery subsystem by any transport, with whatever options: digests, secrets, TLS.
@@ -60,12 +62,20 @@ impl DiscoveryRequest {
         Ok(Self { options: options.discovery()? })
     }
 
-    /// A discovery subsystem with an NQN of its own. Needs kernel 5.16.
+    /// A discovery subsystem with an NQN of its own. Through the kernel it needs 5.16.
     ///
     /// # Errors
-    /// [`OptionError`] for an NQN of 223 bytes.
+    /// None now; the kernel's bound is that of [`check_for_kernel`](Self::check_for_kernel).
     pub fn nqn(self, nqn: SubsysNqn) -> Result<Self, OptionError> {
-        Ok(Self { options: self.options.with_discovery_nqn(nqn)? })
+        Ok(Self { options: self.options.with_discovery_nqn(nqn) })
+    }
+
+    /// Whether the kernel can be asked: it takes NQNs of 222 bytes at most, the specification 223.
+    ///
+    /// # Errors
+    /// [`OptionError::TooLong`], which names the option. Asking through the kernel refuses the request for the same reason.
+    pub fn check_for_kernel(&self) -> Result<(), OptionError> {
+        self.options.check_for_kernel()
     }
 
     /// The local address to ask from.
@@ -93,6 +103,21 @@ impl DiscoveryRequest {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_longest_names_are_for_user_space() {
+        let of = |host: usize, subsystem: usize| {
+            let host = HostIdentity::for_nqn("h".repeat(host).parse().unwrap());
+            let request = DiscoveryRequest::tcp("192.0.2.10".parse().unwrap(), DEFAULT_PORT, host).unwrap();
+            request.nqn("s".repeat(subsystem).parse().unwrap()).unwrap().check_for_kernel()
+        };
+        assert_eq!(of(222, 222), Ok(()));
+        assert_eq!(
+            of(223, 222).unwrap_err().to_string(),
+            "hostnqn of 223 bytes is too long: the Linux host takes at most 222"
+        );
+        assert_eq!(of(222, 223).unwrap_err().option(), "nqn");
+    }
 
     #[test]
     fn the_well_known_name_needs_no_mark_and_another_one_does() {

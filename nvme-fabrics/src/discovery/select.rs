@@ -132,7 +132,7 @@ fn options(entry: &DiscoveryEntry, asked: &ConnectOptions) -> Result<Decision, S
         .and_then(|o| if is_tls_required(entry) { o.tls() } else { Ok(o) })
         .map_err(SkipReason::Option)?;
     if kind == SubsystemType::REFERRAL {
-        let options = options.with_discovery_nqn(nqn).map_err(SkipReason::Option)?;
+        let options = options.with_discovery_nqn(nqn);
         return Ok(Decision::Refer(DiscoveryRequest { options }));
     }
     if entry.requirements().may_disable_flow_control() {

@@ -12,8 +12,13 @@ const MAX_NAME: usize = 253;
 #[non_exhaustive]
 pub enum LookupError {
     /// Neither an address nor the name of a machine.
-    #[error(transparent)]
-    NoAddress(#[from] IpTraddrError),
+    #[error("`{}` is not an address to connect to: {source}", .text.escape_debug())]
+    NoAddress {
+        /// The text.
+        text: String,
+        /// The rule that it breaks.
+        source: IpTraddrError,
+    },
     /// Nobody knows the name.
     #[error(
         "`{name}` has no address that is known here (name the address itself, or see /etc/hosts and the name servers)"
@@ -42,18 +47,19 @@ pub enum LookupError {
 /// # Errors
 /// [`LookupError`].
 pub fn lookup(text: &str) -> Result<IpTraddr, LookupError> {
+    let no_address = |source| LookupError::NoAddress { text: text.to_owned(), source };
     let error = match text.parse() {
         Ok(address) => return Ok(address),
         Err(error) => error,
     };
     if !is_name(text) {
-        return Err(error.into());
+        return Err(no_address(error));
     }
     let unknown = |source| LookupError::Unknown { name: text.to_owned(), source };
     let first = (text, 0).to_socket_addrs().map_err(unknown)?.next();
     let address = first.ok_or_else(|| unknown(std::io::ErrorKind::NotFound.into()))?;
     // An address of a socket in words, without its port.
-    Ok(address.ip().to_string().parse::<IpTraddr>()?)
+    address.ip().to_string().parse().map_err(no_address)
 }
 
 /// Whether a text has the form of a machine's name. The last part begins with a letter, so that no number in another notation is taken for one.
@@ -87,7 +93,11 @@ mod tests {
     fn addresses_ask_nobody_and_this_machine_has_a_name() {
         assert_eq!(lookup("FD00::00A").unwrap().to_string(), "fd00::a");
         assert!(lookup("localhost").unwrap().ip().is_loopback());
-        assert!(matches!(lookup("127.000.000.001"), Err(LookupError::NoAddress(_))));
+        let error = lookup("127.000.000.001").unwrap_err();
+        assert!(
+            error.to_string().starts_with("`127.000.000.001` is not an address to connect to: "),
+            "{error}"
+        );
         // A name that is reserved for not existing.
         let error = lookup("nowhere.invalid").unwrap_err();
         assert!(error.to_string().starts_with("`nowhere.invalid` has no address"), "{error}");

@@ -172,9 +172,9 @@ impl ConnectOptions {
     /// [`OptionError`] for port 0, for an NQN of 223 bytes (one more than the Linux host takes), and for an address whose scope makes it longer than
     /// 48 characters.
     pub fn tcp(traddr: IpTraddr, port: u16, nqn: SubsysNqn, host: HostIdentity) -> Result<Self, OptionError> {
-        set::in_range(&table::TRSVCID, port.into())?;
-        let traddr = address(table::TRADDR.name, traddr)?;
-        Self::new(Transport::Tcp { traddr, port, host_traddr: None, host_iface: None }, nqn, host)
+        let options = Self::tcp_of_user_space(traddr, port, nqn, host)?;
+        options.check_for_kernel()?;
+        Ok(options)
     }
 
     /// A connection to the target in this very kernel (module `nvme-loop`), by no network at all.
@@ -224,11 +224,36 @@ impl ConnectOptions {
         Self::new(Transport::Fc { traddr, host_traddr }, nqn, host)
     }
 
+    /// As [`tcp`](Self::tcp), with NQNs as long as the specification lets them be: user space takes them.
+    pub(crate) fn tcp_of_user_space(
+        traddr: IpTraddr,
+        port: u16,
+        nqn: SubsysNqn,
+        host: HostIdentity,
+    ) -> Result<Self, OptionError> {
+        set::in_range(&table::TRSVCID, port.into())?;
+        let traddr = address(table::TRADDR.name, traddr)?;
+        Ok(Self::unchecked(Transport::Tcp { traddr, port, host_traddr: None, host_iface: None }, nqn, host))
+    }
+
+    /// What the kernel's parser would refuse, and user space does not.
+    ///
+    /// # Errors
+    /// [`OptionError::TooLong`] for an NQN of 223 bytes.
+    pub(crate) fn check_for_kernel(&self) -> Result<(), OptionError> {
+        nqn_len("nqn", self.nqn.as_str())?;
+        nqn_len("hostnqn", self.host.nqn.as_str())
+    }
+
     fn new(transport: Transport, nqn: SubsysNqn, host: HostIdentity) -> Result<Self, OptionError> {
-        nqn_len("nqn", nqn.as_str())?;
-        nqn_len("hostnqn", host.nqn.as_str())?;
+        let options = Self::unchecked(transport, nqn, host);
+        options.check_for_kernel()?;
+        Ok(options)
+    }
+
+    fn unchecked(transport: Transport, nqn: SubsysNqn, host: HostIdentity) -> Self {
         let kind = if nqn.is_discovery() { Kind::WellKnownDiscovery } else { Kind::Io };
-        Ok(Self {
+        Self {
             transport,
             nqn,
             host,
@@ -248,7 +273,7 @@ impl ConnectOptions {
             disable_sqflow: false,
             security: Security::default(),
             newer: Vec::new(),
-        })
+        }
     }
 
     /// The transport.

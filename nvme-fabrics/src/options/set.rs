@@ -5,7 +5,7 @@ use std::time::Duration;
 use nvme_proto::{IpTraddr, SubsysNqn};
 
 use super::table::{self, OptionInfo, OptionValue};
-use super::{ConnectOptions, ControllerLoss, FastIoFail, Kind, OptionError, Transport, address, nqn_len};
+use super::{ConnectOptions, ControllerLoss, FastIoFail, Kind, OptionError, Transport, address};
 
 /// Bytes of an interface name, the NUL of the kernel's buffer not counted (`IFNAMSIZ`).
 const MAX_INTERFACE: usize = 15;
@@ -236,11 +236,10 @@ impl ConnectOptions {
     }
 
     /// The same discovery connection to another discovery subsystem.
-    pub(crate) fn with_discovery_nqn(mut self, nqn: SubsysNqn) -> Result<Self, OptionError> {
-        nqn_len("nqn", nqn.as_str())?;
+    pub(crate) fn with_discovery_nqn(mut self, nqn: SubsysNqn) -> Self {
         self.kind = if nqn.is_discovery() { Kind::WellKnownDiscovery } else { Kind::UniqueDiscovery };
         self.nqn = nqn;
-        Ok(self)
+        self
     }
 
     /// `discovery`: the NQN is that of a discovery subsystem. Needed for unique discovery NQNs only; the well-known one needs no mark. Kernels

@@ -2,11 +2,12 @@
 //! fit together.
 
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::Path;
 
 use nvme_examples::vm::Release;
 use nvme_fabrics::config::{NewExclusion, exclude, include};
-use nvme_fabrics::{Inventory, Sysfs};
+use nvme_fabrics::{FabricsDevice as _, Inventory, OsDevice, Sysfs};
 use serde_json::Value;
 
 use super::fabrics_discover::{connected, leave_all};
@@ -20,6 +21,8 @@ pub const CASES: &[Case] = &[
     Case::new("fabrics_answers::names_of_machines", names_of_machines),
     Case::new("fabrics_answers::exclusions_that_are_written", exclusions_that_are_written),
     Case::new("fabrics_answers::an_identity_that_does_not_fit", an_identity_that_does_not_fit),
+    Case::new("fabrics_answers::a_target_gives_no_commands_to_a_terminal", no_commands_to_a_terminal),
+    Case::new("fabrics_answers::what_is_wrong_is_named", what_is_wrong_is_named),
 ];
 
 const NQN: &str = "nqn.2024-05.org.example:answers";
@@ -135,6 +138,93 @@ fn exclusions_that_are_written(ctx: &mut Ctx) -> Result<(), Failure> {
     ensure_eq!(connected()?.len(), 1, "once the entry is out");
     fs::remove_file(LIST)?;
     leave_all()?;
+    scene::clear_target()
+}
+
+/// A subsystem whose name holds what terminals obey: each program shows it, and none passes it on.
+fn no_commands_to_a_terminal(ctx: &mut Ctx) -> Result<(), Failure> {
+    target(ctx)?;
+    let nasty = format!("{NQN}\u{1b}[31m\u{9b}2J\u{7f}\r");
+    let root = Path::new("/sys/kernel/config/nvmet");
+    let (subsystem, link) =
+        (root.join("subsystems").join(&nasty), root.join("ports/1/subsystems").join(&nasty));
+    fs::create_dir(&subsystem)?;
+    fs::write(subsystem.join("attr_allow_any_host"), "1")?;
+    symlink(&subsystem, &link)?;
+    let host = scene::me()?;
+    OsDevice::system().create(&format!(
+        "transport=tcp,traddr=127.0.0.1,trsvcid=4420,nqn={nasty},hostnqn={},hostid={}",
+        host.nqn, host.id
+    ))?;
+    let outcome = all_programs(ctx);
+    leave_all()?;
+    fs::remove_file(&link)?;
+    fs::remove_dir(&subsystem)?;
+    outcome?;
+    scene::clear_target()
+}
+
+fn all_programs(ctx: &mut Ctx) -> Result<(), Failure> {
+    let place = ["-a", "127.0.0.1", "-s", "4420"];
+    let with = |more: &[&'static str]| [&place[..], more].concat();
+    let runs = [
+        ("list", vec!["--subsys"]),
+        ("list", vec!["--subsys", "--json"]),
+        ("list", vec!["--verbose"]),
+        ("disconnect", vec!["-n", "nqn.2024-05.org.example:no"]),
+        ("disconnect", vec!["-n", "nqn.2024-05.org.example:no", "--json"]),
+        ("disconnect", vec!["--all", "--dry-run"]),
+        ("discover", with(&["--kernel"])),
+        ("discover", with(&["--kernel", "--json"])),
+        ("discover", with(&["--user"])),
+        ("connect", with(&["--all"])),
+        ("connect", with(&["--all", "--json"])),
+        ("target", vec!["show"]),
+        ("target", vec!["show", "--json"]),
+        ("target", vec!["show", "--dot"]),
+    ];
+    for (program, args) in runs {
+        let ran = ctx.try_run(program, &args)?;
+        let said = format!("{}{}", ran.stdout, ran.stderr);
+        let obeyed = |c: char| c.is_control() && c != '\n' && c != '\t';
+        ensure!(!said.contains(obeyed), "{program} {args:?}: {said:?}");
+        ensure!(said.contains("answers"), "{program} {args:?} says nothing of it: {said}");
+    }
+    Ok(())
+}
+
+/// Wrong usage: exit status 2, and the option and the text that was given for it.
+fn what_is_wrong_is_named(ctx: &mut Ctx) -> Result<(), Failure> {
+    target(ctx)?;
+    let (at, long) = (["-t", "tcp", "-n", NQN, "-a"], "h".repeat(223));
+    let connect =
+        |more: &[&str]| ("connect", [&at[..], more].concat().iter().map(|w| (*w).to_owned()).collect());
+    let discover =
+        |more: &[&str]| ("discover", more.iter().map(|w| (*w).to_owned()).collect::<Vec<String>>());
+    let wrong = [
+        (connect(&["300.1.1.1"]), "`300.1.1.1`"),
+        (connect(&["::1", "-w", "1.2.3"]), "`1.2.3`"),
+        (connect(&["::1", "-s", "70000"]), "70000"),
+        (connect(&["::1", "-s", "0"]), "trsvcid=0"),
+        (connect(&["::1", "-q", "a,b"]), "a,b"),
+        (connect(&["::1", "-I", "1234"]), "1234"),
+        (connect(&["::1", "-Q", "15"]), "queue_size=15"),
+        (connect(&["::1", "-k", "0"]), "keep_alive_tmo=0"),
+        (connect(&["::1", "-f", "no/such"]), "no/such"),
+        (connect(&["::1", "-q", &long]), "hostnqn of 223 bytes"),
+        (discover(&["-a", "300.1.1.1"]), "300.1.1.1"),
+        (discover(&["-a", "::1", "-s", "x"]), "'x'"),
+        (discover(&["-a", "::1", "--kernel", "-q", &long]), "hostnqn of 223 bytes"),
+    ];
+    for ((program, args), named) in wrong {
+        let ran = ctx.try_run(program, &args)?;
+        ensure!(ran.code == Some(2) && ran.stderr.contains(named), "{program} {args:?}: {named}: {ran:?}");
+    }
+    // In user space the specification's 223 bytes do, whether asked for or because the kernel cannot.
+    for how in [&["--user"][..], &[]] {
+        let args = [&["-a", "127.0.0.1", "-s", "4420", "-q", &long][..], how].concat();
+        ensure!(ctx.run("discover", &args)?.stdout.contains(NQN), "{how:?}");
+    }
     scene::clear_target()
 }
 

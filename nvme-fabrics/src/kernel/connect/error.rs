@@ -12,6 +12,8 @@ use crate::kernel::errno::Errno;
 use crate::kernel::log::Rejection;
 use crate::kernel::names::ControllerName;
 use crate::kernel::sysfs::{ControllerState, ScanError};
+use crate::list::plain;
+use crate::options::OptionError;
 
 /// A connect failed. `Display` says what, where and what to do; the kernel's error number comes through
 /// [`source`](std::error::Error::source) and [`errno`](Self::errno).
@@ -34,6 +36,14 @@ pub enum ConnectError {
         /// The option.
         option: String,
     },
+    /// An option has a value that the kernel does not take. Nothing was written.
+    #[error("cannot connect to {target}: {source}")]
+    BadOption {
+        /// What was to be connected.
+        target: String,
+        /// What is wrong with it.
+        source: OptionError,
+    },
     /// A link-local address, and nothing says by which interface. Nothing was written.
     #[error("cannot connect to {target}: a link-local address is the same on every link ({})", self.hint())]
     NoInterface {
@@ -44,7 +54,7 @@ pub enum ConnectError {
     },
     /// The very same connection is there already. Nothing was written, or the kernel refused the second one, or it was taken back since only the
     /// spelling of the address differed.
-    #[error("already connected to {target}: {controller} ({state})")]
+    #[error("already connected to {target}: {controller} ({})", plain(.state.as_str()))]
     AlreadyConnected {
         /// What was to be connected.
         target: String,
@@ -67,8 +77,8 @@ pub enum ConnectError {
     },
     /// A live controller uses this host NQN with another identifier, or this identifier with another NQN.
     #[error(
-        "cannot connect to {target} as {ours}: {controller} is connected as {their_nqn} (host id {their_id}) ({})",
-        self.hint()
+        "cannot connect to {target} as {ours}: {controller} is connected as {} (host id {}) ({})",
+        plain(.their_nqn), plain(.their_id), self.hint()
     )]
     IdentityConflict {
         /// What was to be connected.
@@ -145,7 +155,7 @@ impl ConnectError {
             Self::Device { .. } | Self::Scan { .. } | Self::NoReply { .. } | Self::Reply { .. } => {
                 Stage::Device
             }
-            Self::Unsupported { .. } => Stage::Request,
+            Self::Unsupported { .. } | Self::BadOption { .. } => Stage::Request,
             Self::NoInterface { .. } => Stage::Address,
             Self::AlreadyConnected { .. } | Self::Twice { .. } => Stage::Duplicate,
             Self::IdentityConflict { .. } => Stage::HostIdentity,
@@ -168,6 +178,7 @@ impl ConnectError {
     pub fn option(&self) -> Option<&str> {
         match self {
             Self::Unsupported { option, .. } => Some(option),
+            Self::BadOption { source, .. } => Some(source.option()),
             _ => None,
         }
     }
@@ -228,7 +239,7 @@ impl ConnectError {
             Self::IdentityConflict { controller, .. } => format!(
                 "one host has one NQN and one identifier: use the pair of {controller}, or disconnect it first"
             ),
-            Self::Scan { .. } => String::new(),
+            Self::Scan { .. } | Self::BadOption { .. } => String::new(),
             Self::Refused { target, host, rejection, source, .. } => {
                 hint::refused(target, host, rejection.as_ref(), Errno::of(source))
             }

@@ -46,6 +46,7 @@ kinds! {
     NoPermission = "no-permission", "This process may not use the fabrics device.";
     DeviceFailed = "device-failed", "The fabrics device cannot be opened or read for another reason.";
     UnknownOption = "unknown-option", "The kernel does not know an option that was asked for.";
+    BadOption = "bad-option", "An option has a value that the kernel does not take.";
     NoTransport = "no-transport", "The kernel does not have the transport.";
     NoInterface = "no-interface", "A link-local address, and nothing says by which interface.";
     BadAddress = "bad-address", "The kernel cannot use an address or an interface.";
@@ -107,6 +108,7 @@ impl ConnectError {
                 _ => Kind::DeviceFailed,
             },
             Self::Unsupported { .. } => Kind::UnknownOption,
+            Self::BadOption { .. } => Kind::BadOption,
             Self::NoInterface { .. } => Kind::NoInterface,
             Self::AlreadyConnected { .. } | Self::Twice { .. } => Kind::AlreadyConnected,
             Self::IdentityConflict { .. } => Kind::IdentityConflict,

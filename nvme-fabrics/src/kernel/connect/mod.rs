@@ -13,8 +13,12 @@
 //! half-made controller away itself.
 //!
 //! Kernels since 6.5 refuse duplicates and contradicting identities themselves, before they send a packet: there nobody looks before the write, and a connect
-//! costs as many system calls with 200 controllers as with none. The error is the same, since the controllers are looked at when the kernel has said no. Older
-//! kernels let contradicting identities through, and no kernel looks for duplicates of loop controllers: there all live controllers are looked at first.
+//! costs as many system calls with 200 controllers as with none. The error is the same, since the controllers are looked at when the kernel has said no.
+//!
+//! Older kernels let contradicting identities through, and give the controllers that are there the identifier of the newest: with another one they reconnect, and
+//! lose their reservations. So there the identities of the live controllers are read first, until one is this host's own, which speaks for all others: two
+//! attributes where this machine is one host, however many controllers it has. No kernel looks for duplicates of loop controllers, which has an end only with the
+//! last controller.
 //!
 //! Two spellings of one address are one connection to this crate and two to the kernel. This crate writes one spelling only. Where another program wrote another
 //! one, the kernel makes a second controller; then that is taken back, and the error is [`ConnectError::AlreadyConnected`] as ever. Finding it costs one look at a
@@ -92,6 +96,11 @@ pub fn connect_with(
     let looks = preflight::who_looks(sysfs, options);
     let existing: BTreeSet<ControllerName> = match looks {
         Looks::Kernel => preflight::names(sysfs),
+        Looks::Shared => {
+            let names = preflight::names(sysfs);
+            preflight::check_identities(sysfs, &names, options)?;
+            names
+        }
         Looks::Us => {
             let before = Inventory::scan_quietly(sysfs)
                 .map_err(|source| ConnectError::Scan { target: target(), source })?;
@@ -116,7 +125,7 @@ pub fn connect_with(
     };
     let reply = Reply::parse(&text).map_err(|source| ConnectError::Reply { target: target(), source })?;
     match looks {
-        Looks::Kernel => refuse_twin(sysfs, options, reply.controller)?,
+        Looks::Kernel | Looks::Shared => refuse_twin(sysfs, options, reply.controller)?,
         Looks::Us => {}
     }
     Ok(Connected { controller: reply.controller, cntlid: reply.cntlid })
@@ -292,9 +301,9 @@ mod tests {
             "{error}"
         );
         assert_eq!(device.written().len(), 1, "the kernel was asked");
-        f.file("proc/sys/kernel/osrelease", "6.4.0");
+        f.remove("proc/sys/kernel/osrelease");
         assert!(connect_with(&device, &f.sysfs(), &mut NoLog, &options).is_err());
-        assert_eq!(device.written().len(), 1, "an older one was not");
+        assert_eq!(device.written().len(), 1, "one of which nothing is known was not");
     }
 
     #[test]
@@ -341,6 +350,7 @@ mod tests {
     #[test]
     fn an_identity_that_contradicts_a_live_one_names_its_controller() {
         let f = Fixture::guide();
+        f.file("proc/sys/kernel/osrelease", "6.1.0-41-amd64");
         let mine = options("192.0.2.99", "other", UUID);
         let half = |nqn: &str, id: &str| {
             let host = HostIdentity::new(nqn.parse().unwrap(), id.parse().unwrap());
