@@ -236,6 +236,9 @@ fn a_controller_that_stays_hears_of_changes(ctx: &mut Ctx) -> Result<(), Failure
     scene::clear_target()
 }
 
+/// A median takes three at least; more say nothing more of an emulated processor that other machines share.
+const ROUNDS: usize = 3;
+
 fn median(mut times: Vec<Duration>) -> f64 {
     times.sort();
     times.get(times.len() / 2).copied().unwrap_or_default().as_secs_f64() * 1000.0
@@ -255,7 +258,7 @@ fn how_long_it_takes_beside_nvme_cli(ctx: &mut Ctx) -> Result<(), Failure> {
         Ok::<_, Failure>(begun.elapsed())
     };
     let mut times: [Vec<Duration>; 7] = Default::default();
-    for _ in 0..9 {
+    for _ in 0..ROUNDS {
         let [discover, user, their_discover, connect, their_connect, disconnect, their_disconnect] =
             &mut times;
         discover.push(timed("discover", &[&["--kernel"], &place[..], &ours[..]].concat())?);
@@ -269,7 +272,7 @@ fn how_long_it_takes_beside_nvme_cli(ctx: &mut Ctx) -> Result<(), Failure> {
     let [discover, user, their_discover, connect, their_connect, disconnect, their_disconnect] =
         times.map(median);
     ctx.note(&format!(
-        "medians of 9, whole programs, in ms (emulated processor):\n\
+        "medians of {ROUNDS}, whole programs, in ms (emulated processor):\n\
          discover by the kernel {discover:.0}, in user space {user:.0}; nvme discover {their_discover:.0}\n\
          connect {connect:.0}; nvme connect {their_connect:.0}\n\
          disconnect {disconnect:.0}; nvme disconnect {their_disconnect:.0}"

@@ -1,11 +1,10 @@
 //! Secrets on a real machine: nothing that our programs print or pass on shows one, nor does the kernel's log.
 
 use std::fs;
-use std::io::Write as _;
+use std::io::{ErrorKind, Write as _};
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::time::Duration;
 
 use nvme_examples::vm::Release;
 use nvme_fabrics::Sysfs;
@@ -132,10 +131,11 @@ fn none_among_the_arguments(ctx: &mut Ctx) -> Result<(), Failure> {
     scene::load(ctx)?;
     let text = secret(b'Z')?.expose_text().as_str().to_owned();
     let path = format!("@{}", file(ctx, "secret", &text)?);
-    // It accepts and says nothing: the kernel waits for 10 s.
-    let silent = TcpListener::bind("127.0.0.1:0")?;
-    let port = silent.local_addr()?.port().to_string();
     for argument in [path.as_str(), "-"] {
+        // It accepts, and says nothing until everything has been looked at.
+        let silent = TcpListener::bind("127.0.0.1:0")?;
+        silent.set_nonblocking(true)?;
+        let port = silent.local_addr()?.port().to_string();
         let mut child = Command::new("/bin/connect")
             .args(["-t", "tcp", "-a", "127.0.0.1", "-s", &port, "-n", NQN, "-q", "nqn.me", "-S", argument])
             .stdin(Stdio::piped())
@@ -154,17 +154,25 @@ fn none_among_the_arguments(ctx: &mut Ctx) -> Result<(), Failure> {
         let mut stdin = child.stdin.take().ok_or_else(|| Failure::new("no standard input"))?;
         stdin.write_all(text.as_bytes())?;
         drop(stdin);
-        let busy = || Ok(fs::read_dir("/sys/class/nvme")?.next().is_some());
-        if ctx.release() != Release::V6_1 {
-            ctx.wait_for("the kernel to try", scene::PATIENCE, busy)?;
-            looked()?;
-        }
+        let mut connection = None;
+        ctx.wait_for("the kernel to try", scene::PATIENCE, || {
+            match silent.accept() {
+                Ok((stream, _)) => connection = Some(stream),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                Err(error) => return Err(error.into()),
+            }
+            Ok(connection.is_some())
+        })?;
+        looked()?;
+        drop((connection, silent));
         let output = child.wait_with_output()?;
         for said in [&output.stdout, &output.stderr] {
             hidden("connect", &String::from_utf8_lossy(said))?;
         }
         ensure!(output.status.code() == Some(1), "{:?}", output.status);
-        ctx.wait_for("the kernel to give up", Duration::from_secs(60), || Ok(!busy()?))?;
+        ctx.wait_for("the kernel to give up", scene::PATIENCE, || {
+            Ok(fs::read_dir("/sys/class/nvme")?.next().is_none())
+        })?;
     }
     Ok(())
 }
