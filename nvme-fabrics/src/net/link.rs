@@ -67,6 +67,8 @@ pub(crate) struct Link<M, S> {
     bulk: bool,
     /// There is something to send that does not depend on what has come.
     eager: bool,
+    /// Nothing has come since the last turn.
+    quiet: bool,
     /// The peer has sent all it will.
     ended: bool,
     /// What failed first.
@@ -87,11 +89,18 @@ impl<M, S> Link<M, S> {
         self.busy = busy;
     }
 
-    /// Whether `work` has something for the machine that does not depend on what has come: then one that is looked at all the time, or is borrowed, sends
-    /// that before it looks, since a look that finds nothing costs a system call.
+    /// Whether `work` has something for the machine that does not depend on what has come: then one that is looked at all the time sends that before it looks,
+    /// since a look that finds nothing costs a system call.
     #[cfg_attr(not(feature = "tokio"), allow(dead_code, reason = "the host's alone"))]
     pub(crate) const fn send_first(&mut self, eager: bool) {
         self.eager = eager;
+    }
+
+    /// Whether the waker that the last turn was given has not been woken since, and that of the next is the same: then nothing has come, and the stream is looked at
+    /// only if something was sent before and there is more to send.
+    #[cfg_attr(not(feature = "tokio"), allow(dead_code, reason = "the host's alone"))]
+    pub(crate) const fn expect_nothing(&mut self, quiet: bool) {
+        self.quiet = quiet;
     }
 
     /// Whether it is looked at again without being woken.
@@ -119,6 +128,7 @@ impl<M: Machine, S: Stream> Link<M, S> {
             blocked: false,
             bulk: false,
             eager: false,
+            quiet: false,
             ended: false,
             error: None,
             closing: None,
@@ -188,7 +198,8 @@ impl<M: Machine, S: Stream> Link<M, S> {
     ) -> Option<Close> {
         let now = self.clock.now();
         let polling = self.is_polling(now);
-        let mut eager = std::mem::take(&mut self.eager) && (polling || whose == Whose::Borrowed);
+        let mut eager = std::mem::take(&mut self.eager) && polling;
+        eager |= std::mem::take(&mut self.quiet);
         // `work` may have something to do although nothing came.
         let mut due = true;
         for _ in 0..ROUNDS {

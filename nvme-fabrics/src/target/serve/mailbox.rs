@@ -84,9 +84,14 @@ impl Mailbox {
         }
     }
 
+    /// Whether something was put in since it was collected.
+    pub(super) fn is_full(&self) -> bool {
+        self.full.load(Ordering::Relaxed)
+    }
+
     /// Swaps the completions with an empty vector, if there are any.
     pub(super) fn collect(&self, into: &mut Vec<(Tag, Finished)>) {
-        if self.full.load(Ordering::Relaxed) && self.full.swap(false, Ordering::SeqCst) {
+        if self.is_full() && self.full.swap(false, Ordering::SeqCst) {
             std::mem::swap(&mut self.lock().finished, into);
         }
     }

@@ -238,6 +238,9 @@ impl Session {
 
     /// Storage that is done.
     fn collect(&mut self, machine: &mut Machine) {
+        if !self.mailbox.is_full() {
+            return;
+        }
         let mut finished = std::mem::take(&mut self.finished);
         self.mailbox.collect(&mut finished);
         for (tag, Finished { result, buffer }) in finished.drain(..) {

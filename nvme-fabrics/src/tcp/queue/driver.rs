@@ -157,17 +157,16 @@ impl<S: Stream> Engine<S> {
         }
         link.expect_bulk(work.bulk);
         (work.by, work.delivered, work.holding) = (by, false, false);
+        // If nothing has happened since somebody looked, there is nothing to receive, and whoever is to be woken is known.
+        let quiet = work.lent && !work.queue.rung.swap(false, Ordering::AcqRel);
         let turn = match by {
             By::Task => {
-                if work.lent {
-                    work.queue.rung.store(false, Ordering::Release);
-                }
                 link.send_first(work.queue.news.load(Ordering::Relaxed));
+                link.expect_nothing(quiet);
                 link.poll_turn(cx, |host, now, cx| work.turn(host, now, cx))
             }
             By::Caller => {
-                // If nothing has happened since somebody looked, there is nothing to receive, and whoever is to be woken is known.
-                link.send_first(!work.queue.rung.swap(false, Ordering::AcqRel));
+                link.expect_nothing(quiet);
                 link.borrowed_turn(cx, |host, now, cx| work.turn(host, now, cx));
                 Poll::Pending
             }
