@@ -61,7 +61,7 @@ pub fn secret(argument: &str) -> Result<DhchapSecret, BoxError> {
     };
     let secret = text.trim_ascii().parse::<DhchapSecret>();
     Ok(secret
-        .map_err(|e| format!("{from} holds no secret of DH-HMAC-CHAP: {e} (`keys generate` makes one)"))?)
+        .map_err(|e| format!("{from} holds no secret of DH-HMAC-CHAP: {e} (`keys gen-secret` makes one)"))?)
 }
 
 /// The text of a secret or key in a file; `-` is standard input.

@@ -68,6 +68,8 @@ pub const OPTIONAL: &[&str] = &[
     "crypto-poly1305",
     "crypto-rfc7539",
     "dm-mod",
+    "md-mod",
+    "raid1",
     "nvme-rdma",
     "nvme-fc",
     "failover",

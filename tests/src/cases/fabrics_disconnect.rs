@@ -1,9 +1,10 @@
 //! Disconnecting: by address, from under users, while others disconnect, while the kernel gives up, and before a first connect is through.
 
-use std::fs::OpenOptions;
+use std::fs::{self, OpenOptions};
 use std::io::Read;
 use std::net::TcpListener;
 use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::PathBuf;
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
@@ -218,7 +219,30 @@ fn the_last_path_of_a_mounted_disk(ctx: &mut Ctx) -> Result<(), Failure> {
     scene::clear_target()
 }
 
-/// A disk below another one, swap space, and one that somebody has claimed; by its block device, its character device and its controller.
+/// A mirror of one disk, made as mdadm would make it; gives its directory in sysfs.
+fn mirror(ctx: &mut Ctx, disk: &str) -> Result<PathBuf, Failure> {
+    ctx.modprobe("md-mod")?;
+    ctx.modprobe("raid1")?;
+    fs::write("/sys/module/md_mod/parameters/new_array", "md_above")?;
+    let array = PathBuf::from("/sys/block/md_above/md");
+    let name = disk.trim_start_matches("/dev/");
+    let number = fs::read_to_string(format!("/sys/block/{name}/dev"))?;
+    for (attribute, value) in [
+        ("level", "raid1"),
+        ("raid_disks", "1"),
+        ("metadata_version", "none"),
+        ("new_dev", number.trim()),
+        ("component_size", "1024"),
+        (&*format!("dev-{name}/slot"), "0"),
+        ("array_state", "active"),
+    ] {
+        fs::write(array.join(attribute), value)
+            .map_err(|error| Failure::new(format!("{attribute} of md_above: {error}")))?;
+    }
+    Ok(array)
+}
+
+/// A disk below another one and below a mirror, swap space, and one that somebody has claimed; by its block device, its character device and its controller.
 fn what_is_used_otherwise(ctx: &mut Ctx) -> Result<(), Failure> {
     target(ctx)?;
     let made = scene::connect_as(scene::me()?, NQN, "127.0.0.1")?.controller;
@@ -247,6 +271,11 @@ fn what_is_used_otherwise(ctx: &mut Ctx) -> Result<(), Failure> {
     ctx.run("dmsetup", ["create", "above", "--noudevsync", "--table", &format!("0 2048 linear {disk} 0")])?;
     let held = refused(ctx, "is used by dm-");
     ctx.run("dmsetup", ["remove", "--noudevsync", "above"])?;
+    held?;
+
+    let array = mirror(ctx, &disk)?;
+    let held = refused(ctx, "is used by md_above");
+    fs::write(array.join("array_state"), "clear")?;
     held?;
 
     ctx.run("mkswap", [&*disk])?;
