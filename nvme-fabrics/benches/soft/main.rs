@@ -1,6 +1,6 @@
 //! Host and target in user space beside the same bytes and nothing else. See `benches/README.md`.
 //!
-//! `cargo bench -p nvme-fabrics --bench soft --features tokio,soft-target -- [B10 …] [--rounds N] [--check]`
+//! `cargo run --release -p nvme-fabrics-benches -- [B10 …] [--rounds N] [--check]`
 
 mod cpu;
 mod ours;
@@ -26,7 +26,7 @@ struct Bench {
 }
 
 fn main() -> ExitCode {
-    let args: Vec<String> = std::env::args().skip(1).filter(|arg| arg != "--bench").collect();
+    let args: Vec<String> = std::env::args().skip(1).collect();
     let disk = Arc::new(raw::disk());
     let backend = ours::memory(&disk);
     // Called by ourselves: so many reads to be counted or profiled.
