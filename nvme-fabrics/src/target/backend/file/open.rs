@@ -97,7 +97,13 @@ pub enum FileError {
         /// What it is about.
         path: PathBuf,
     },
-    /// It has no blocks, or a part of one.
+    /// It has no blocks.
+    #[error("{} is empty; truncate(1) gives it a size", .path.display())]
+    Empty {
+        /// The file.
+        path: PathBuf,
+    },
+    /// It has a part of a block.
     #[error(
         "{} has {bytes} bytes, which is not a whole number of blocks of {block_size} bytes; truncate(1) changes it",
         .path.display()
@@ -212,10 +218,11 @@ fn size(path: &Path, mut file: &fs::File) -> Result<u64, FileError> {
 }
 
 pub(super) fn check_len(path: &Path, bytes: u64, block_size: BlockSize) -> Result<(), FileError> {
-    if bytes == 0 || !block_size.divides(bytes) {
-        return Err(FileError::Unaligned { path: path.to_owned(), bytes, block_size });
+    match bytes {
+        0 => Err(FileError::Empty { path: path.to_owned() }),
+        _ if block_size.divides(bytes) => Ok(()),
+        _ => Err(FileError::Unaligned { path: path.to_owned(), bytes, block_size }),
     }
-    Ok(())
 }
 
 pub(super) fn resize(opened: &Opened, bytes: u64) -> Result<(), FileError> {
