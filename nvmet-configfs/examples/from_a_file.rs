@@ -42,11 +42,11 @@ pub(crate) fn main() -> Result<(), Box<dyn std::error::Error>> {
     assert!(unknown.is_empty(), "keys of hosts that the target does not define");
     reconcile(&tree, &loaded.spec, &Policy::default())?;
 
-    // A fault has a pointer.
+    // A fault has its place and a pointer.
     let misspelt = TARGET.replace("buffered_io", "buffered");
     let error = file::parse(misspelt.as_bytes()).unwrap_err().to_string();
     assert!(error.starts_with(
-        "/subsystems/nqn.2024-05.org.example:disks/namespaces/1/buffered: there is no such field"
+        "line 12, column 1: /subsystems/nqn.2024-05.org.example:disks/namespaces/1/buffered: there is no such field"
     ));
 
     // What the target is now, in each format. `file::write` puts it on the disk whole or not at all, for its owner only.
