@@ -136,6 +136,9 @@ impl Guests {
     /// Runs them, as many at once as the machine has room for.
     fn run_all(&self, boots: VecDeque<(Release, Boot)>, summary: &mut Summary) {
         let (count, places) = (boots.len(), places());
+        if count == 0 {
+            return;
+        }
         println!("{count} guests, up to {places} at once");
         let queue = Mutex::new((1..=count).zip(boots).collect::<VecDeque<_>>());
         let results = Mutex::new(summary);
