@@ -56,6 +56,21 @@ fn what_is_in_them_is_said_in_words() {
 }
 
 #[test]
+fn names_give_no_commands_to_a_terminal() {
+    let (name, nasty) = (b"org.example:nothere", b"org.\x1b[2J\x07\x7f\xc2\x9b31mhere");
+    let original = capture("denied");
+    let at = original.windows(name.len()).position(|bytes| bytes == name).unwrap();
+    let mut bytes = original;
+    bytes[at..at + name.len()].copy_from_slice(nasty);
+    let found = dissect(&bytes);
+    let all = found.lines.iter().chain(found.pdus.values().flatten());
+    for line in all {
+        assert!(!line.contains(char::is_control), "{line:?}");
+    }
+    assert!(found.text().contains("[2J"), "the name is not shown: {}", found.text());
+}
+
+#[test]
 fn the_order_of_packets_does_not_matter_as_long_as_none_is_lost() {
     for name in WHOLE {
         let (head, original) = packets(&capture(name));
